@@ -1,0 +1,1 @@
+//! Data sets: IDX, CIFAR-10 and synthetic glyphs

@@ -1,0 +1,1 @@
+//! The digital layers of a hybrid network, on burn

@@ -1,0 +1,1 @@
+//! Descriptions of network layers as plain data

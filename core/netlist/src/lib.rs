@@ -1,0 +1,3 @@
+//! Reader and checker of Blackbeam device files.
+
+pub mod circuit;

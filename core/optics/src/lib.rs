@@ -1,0 +1,1 @@
+//! Compiled simulators of photonic devices with their non-idealities

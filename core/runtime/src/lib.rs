@@ -1,0 +1,1 @@
+//! Plugin host, device session and ledger, trainer, run directory

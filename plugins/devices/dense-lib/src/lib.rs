@@ -1,0 +1,1 @@
+//! The dense device as a loadable library

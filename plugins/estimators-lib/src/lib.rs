@@ -1,0 +1,1 @@
+//! The shipped estimators as a loadable library

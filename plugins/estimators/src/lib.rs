@@ -1,0 +1,1 @@
+//! Zeroth-order estimators shipped with Blackbeam

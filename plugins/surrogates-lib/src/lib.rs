@@ -1,0 +1,1 @@
+//! The shipped surrogates as a loadable library

@@ -1,0 +1,1 @@
+//! Surrogates shipped with Blackbeam
