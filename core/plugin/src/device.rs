@@ -146,6 +146,15 @@ pub struct Parameter {
     pub column: u32,
 }
 
+impl Parameter {
+    /// The value inside the range that a device holds when it is asked for `value`: wrapped where the range is a whole
+    /// period ([`AtRange::Wrap`]), else clipped. Hosts and simulators share this rule.
+    pub fn admit(&self, value: f64) -> f64 {
+        let rule = if self.at_range == AtRange::Wrap { AtRange::Wrap } else { AtRange::Clip };
+        rule.apply(value, self.min, self.max)
+    }
+}
+
 /// The inputs or the outputs of a device.
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug, PartialEq)]
@@ -259,8 +268,11 @@ pub struct Descriptor {
     pub structure: u64,
     /// Bits of [`can`].
     pub can: u64,
-    /// Most vectors in one call; 0 if there is no limit.
+    /// Most rows in one call; 0 if there is no limit.
     pub max_batch: usize,
+    /// Vectors of light that one row takes: 2 where signed inputs are sent as two unsigned vectors, else 1. The ledger
+    /// counts vectors of light.
+    pub vectors_per_row: u32,
     /// Declared standard deviation of the output noise relative to full scale; negative if not known.
     pub noise: f64,
     /// Times.
@@ -305,7 +317,8 @@ pub trait Device: Send {
     /// What the device is. Called once after opening.
     fn descriptor(&self) -> Descriptor;
 
-    /// Programs the parameters (length n_params, units of the descriptor) and says what was really applied. Returns
+    /// Programs the parameters (length n_params, units of the descriptor; what is out of range is brought in by
+    /// [`Parameter::admit`]) and says what was really applied. Returns
     /// when they hold or when their settling can be charged by [`Timing`].
     ///
     /// # Errors

@@ -121,6 +121,15 @@ pub enum Plugin {
 }
 
 impl Plugin {
+    /// What it makes.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Plugin::Device(_) => Kind::Device,
+            Plugin::Estimator(_) => Kind::Estimator,
+            Plugin::Surrogate(_) => Kind::Surrogate,
+        }
+    }
+
     /// What it is.
     pub fn manifest(&self) -> Manifest {
         match self {

@@ -1,1 +1,7 @@
-//! Plugin host, device session and ledger, trainer, run directory
+//! Plugin host, device session and ledger, trainer, run directory.
+
+pub mod experiment;
+pub mod host;
+pub mod run;
+pub mod session;
+pub mod trainer;

@@ -1,1 +1,3 @@
-//! The dense device as a loadable library
+//! The dense device as a loadable library.
+
+blackbeam_plugin::export_plugins!(blackbeam_device_dense::plugins());

@@ -1,0 +1,124 @@
+//! The run directory: everything that a run leaves behind, and what a resumed run needs.
+//!
+//! | file | what |
+//! |---|---|
+//! | `experiment.yaml` | the experiment, resolved: defaults filled in, overrides applied |
+//! | `lock.json` | hashes of the experiment, the binary, plugins and data; seeds; pinned threads |
+//! | `metrics.jsonl` | one JSON object a line; fields that begin with `host_` may differ between equal runs |
+//! | `summary.json` | the result |
+//! | `ledger.jsonl` | the physical column of the ledger, append-only |
+//! | `checkpoints/` | the last three checkpoints |
+//! | `events.out.tfevents.*` | the same metrics for TensorBoard |
+
+mod checkpoint;
+mod lock;
+mod metrics;
+mod tensorboard;
+
+pub use checkpoint::{Checkpoint, Tensor, TensorData};
+pub use lock::{Change, Lock, LockedFile, hash_bytes, hash_file};
+pub use metrics::Metrics;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Why a run directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A file could not be read or written.
+    #[error("{path}: {error}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The directory holds another run already.
+    #[error("{0} already holds a run: choose another directory with --out, or go on with it by --resume {0}")]
+    Exists(PathBuf),
+    /// The directory is not a run.
+    #[error("{path} is not a run that can be resumed: {why}")]
+    NotARun {
+        /// Which.
+        path: PathBuf,
+        /// What is missing or wrong.
+        why: String,
+    },
+}
+
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> RunError + '_ {
+    move |error| RunError::Io { path: path.to_owned(), error }
+}
+
+/// A run directory.
+#[derive(Clone, Debug)]
+pub struct RunDir(PathBuf);
+
+impl RunDir {
+    /// Makes a new run directory at `path`.
+    ///
+    /// # Errors
+    /// If there is a run already, or it cannot be made.
+    pub fn create(path: &Path) -> Result<Self, RunError> {
+        if path.join("lock.json").exists() {
+            return Err(RunError::Exists(path.to_owned()));
+        }
+        fs::create_dir_all(path.join("checkpoints")).map_err(at(path))?;
+        Ok(RunDir(path.to_owned()))
+    }
+
+    /// The first of `base`, `base-2`, `base-3`, ... that holds no run.
+    pub fn free(base: &Path) -> PathBuf {
+        let taken = |p: &Path| p.join("lock.json").exists();
+        if !taken(base) {
+            return base.to_owned();
+        }
+        let name = base.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        (2u64..)
+            .map(|i| base.with_file_name(format!("{name}-{i}")))
+            .find(|p| !taken(p))
+            .unwrap_or_else(|| base.to_owned())
+    }
+
+    /// Opens an existing run directory.
+    ///
+    /// # Errors
+    /// If it is not one.
+    pub fn open(path: &Path) -> Result<Self, RunError> {
+        for file in ["lock.json", "experiment.yaml"] {
+            if !path.join(file).is_file() {
+                return Err(RunError::NotARun { path: path.to_owned(), why: format!("there is no {file}") });
+            }
+        }
+        Ok(RunDir(path.to_owned()))
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Writes a file whole or not at all: to a temporary name, flushed, then renamed.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, name: &str, contents: &[u8]) -> Result<(), RunError> {
+        write_atomically(&self.file(name), contents)
+    }
+}
+
+pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), RunError> {
+    use io::Write;
+    let part = path.with_extension("part");
+    let mut file = fs::File::create(&part).map_err(at(&part))?;
+    file.write_all(contents).map_err(at(&part))?;
+    file.sync_all().map_err(at(&part))?;
+    fs::rename(&part, path).map_err(at(path))
+}

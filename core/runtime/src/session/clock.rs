@@ -1,0 +1,47 @@
+//! The device clock: what writes and queries take on the described hardware. It is computed from logical vectors and
+//! writes and the descriptor alone, so that how a group is split, retried or threaded never moves it.
+
+use super::Account;
+use blackbeam_plugin::Descriptor;
+
+/// Cost of programming `new` where `old` was programmed (`None`: nothing yet): t_fixed + n_changed t_each + settling,
+/// tau ln(largest change / tolerance).
+pub fn write_cost(descriptor: &Descriptor, old: Option<&[f64]>, new: &[f64]) -> Account {
+    let (mut changed, mut largest) = (0u64, 0f64);
+    match old {
+        None => {
+            changed = new.len() as u64;
+            for (p, v) in descriptor.parameters.iter().zip(new) {
+                let span = p.max - p.min;
+                largest = largest.max(if span.is_finite() { span } else { v.abs() });
+            }
+        }
+        Some(old) => {
+            for (a, b) in old.iter().zip(new) {
+                let d = (a - b).abs();
+                if d > 0.0 {
+                    changed += 1;
+                    largest = largest.max(d);
+                }
+            }
+        }
+    }
+    let t = &descriptor.timing;
+    let settle = if t.settle_tau_s > 0.0 && t.settle_tolerance > 0.0 && largest > t.settle_tolerance {
+        t.settle_tau_s * (largest / t.settle_tolerance).ln()
+    } else {
+        0.0
+    };
+    let seconds = t.write_fixed_s + changed as f64 * t.write_each_s + settle;
+    let joules = seconds * descriptor.energy.hold_w + changed as f64 * descriptor.energy.write_j;
+    Account { vectors: 0, configurations: 1, device_seconds: seconds, joules }
+}
+
+/// Cost of sending `vectors` vectors as one query: trigger + ceil(vectors / frame) t_frame averages.
+pub fn query_cost(descriptor: &Descriptor, vectors: u64) -> Account {
+    let t = &descriptor.timing;
+    let frames = vectors.div_ceil(u64::from(t.frame_vectors.max(1)));
+    let seconds = t.trigger_s + frames as f64 * t.frame_s * f64::from(t.averages.max(1));
+    let joules = seconds * descriptor.energy.hold_w + vectors as f64 * descriptor.energy.vector_j;
+    Account { vectors, configurations: 0, device_seconds: seconds, joules }
+}

@@ -1,0 +1,480 @@
+//! The lower half of the session: turns logical groups into calls of the device, and charges both columns.
+
+use super::{
+    OutputRule, SessionOptions,
+    clock::{query_cost, write_cost},
+    groups::Group,
+    ledger::{Account, Accounts, PhysicalFile},
+};
+use blackbeam_plugin::{
+    ArrayView, ArrayViewMut, Call, Code, Descriptor, Device, Dtype, Matrix, ParameterSet, PluginError, Purpose, can,
+};
+
+/// Most times that one call is sent.
+const ATTEMPTS: u32 = 4;
+/// Most configurations in one call: bounds the memory of a round.
+const SETS_PER_CALL: usize = 64;
+
+/// Why a session could not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The device, or its plugin.
+    #[error("device `{device}` failed in {what}: {error}")]
+    Device {
+        /// Name of the device in the experiment.
+        device: String,
+        /// What was being done, such as `a probe (step 12)`.
+        what: String,
+        /// What it answered.
+        error: PluginError,
+    },
+    /// A method or the network asked for something that cannot be asked.
+    #[error("{0}")]
+    Method(String),
+    /// The ledger's file.
+    #[error("the ledger cannot be written: {0}")]
+    Ledger(#[from] std::io::Error),
+}
+
+/// A configuration: parameters with the identity of the logical write that made it, which keys its write noise.
+#[derive(Clone)]
+pub(super) struct Configuration {
+    pub params: Vec<f64>,
+    pub call: Call,
+}
+
+pub(super) struct Driver {
+    device: Box<dyn Device>,
+    descriptor: Descriptor,
+    name: String,
+    run: String,
+    max_batch: usize,
+    file: PhysicalFile,
+    pub logical: Accounts,
+    pub physical: Accounts,
+    pub time_s: f64,
+    /// What the logical sequence of calls has programmed last.
+    pub programmed: Option<Configuration>,
+    /// What the hardware holds, as far as this process knows.
+    held: Option<Configuration>,
+    /// Applied values of `held`.
+    held_applied: Vec<f64>,
+    /// Output value at which the read-out is full scale, if it follows.
+    pub full_scale: f64,
+    /// Largest output of this step's forward passes.
+    pub peak: f64,
+}
+
+impl Driver {
+    pub fn new(device: Box<dyn Device>, options: &SessionOptions, file: PhysicalFile) -> Result<Self, SessionError> {
+        let descriptor = device.descriptor();
+        if descriptor.input.width == 0 || descriptor.output.width == 0 {
+            return Err(SessionError::Method(format!(
+                "device `{}` describes itself without inputs or outputs",
+                options.name
+            )));
+        }
+        let limits = [descriptor.max_batch, options.max_batch];
+        let max_batch = limits.into_iter().filter(|&n| n > 0).min().unwrap_or(usize::MAX);
+        Ok(Driver {
+            device,
+            descriptor,
+            name: options.name.clone(),
+            run: options.run.clone(),
+            max_batch,
+            file,
+            logical: Accounts::default(),
+            physical: Accounts::default(),
+            time_s: 0.0,
+            programmed: None,
+            held: None,
+            held_applied: Vec::new(),
+            full_scale: 1.0,
+            peak: 0.0,
+        })
+    }
+
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    pub fn now(&self) -> f64 {
+        self.time_s
+    }
+
+    /// True if the read-out's range follows the signal.
+    pub fn follows(&self) -> bool {
+        self.descriptor.can(can::FULL_SCALE)
+    }
+
+    pub fn set_full_scale(&mut self, full_scale: f64) -> Result<(), SessionError> {
+        self.full_scale = full_scale;
+        self.device.set_full_scale(full_scale).map_err(|e| self.failed("setting the full scale", e))
+    }
+
+    /// Takes note of the outputs of a training batch.
+    pub fn saw(&mut self, y: &Matrix) {
+        self.peak = y.data.iter().fold(self.peak, |a, v| v.abs().max(a));
+    }
+
+    /// Ends a step: the full scale moves towards `margin` times the largest output seen (1.5 times the range itself where
+    /// that output was saturated), host time passes.
+    pub fn end_step(&mut self, rule: OutputRule) -> Result<(), SessionError> {
+        if self.follows() && rule.rate > 0.0 && self.peak > 0.0 {
+            let saturated = self.peak >= 0.99 * self.full_scale;
+            let target = if saturated { 1.5 * self.full_scale } else { rule.margin * self.peak };
+            let next = self.full_scale + rule.rate * (target - self.full_scale);
+            self.set_full_scale(next)?;
+        }
+        self.peak = 0.0;
+        self.time_s += self.descriptor.timing.host_step_s;
+        Ok(())
+    }
+
+    /// One logical group: `x` (device units) at `params`.
+    pub fn group(&mut self, params: &[f64], x: &Matrix, call: Call) -> Result<Matrix, SessionError> {
+        let (call, configuration) = self.begin(params, call);
+        self.hold(&configuration, call.purpose)?;
+        let mut y = Matrix::zeros(x.rows, self.descriptor.output.width);
+        let rows = self.max_batch.min(x.rows).max(1);
+        for first in (0..x.rows).step_by(rows) {
+            let n = rows.min(x.rows - first);
+            let part = Call { first_row: call.first_row + first as u64, ..call };
+            self.query_rows(x, first, n, &mut y, part, &configuration, false)?;
+        }
+        self.answered(call.purpose, x.rows);
+        Ok(y)
+    }
+
+    /// The same with light sent backwards: `y` [rows, d_out] in, [rows, d_in] out.
+    pub fn group_backward(&mut self, params: &[f64], y: &Matrix, call: Call) -> Result<Matrix, SessionError> {
+        let (call, configuration) = self.begin(params, call);
+        self.hold(&configuration, call.purpose)?;
+        let mut x = Matrix::zeros(y.rows, self.descriptor.input.width);
+        let rows = self.max_batch.min(y.rows).max(1);
+        for first in (0..y.rows).step_by(rows) {
+            let n = rows.min(y.rows - first);
+            let part = Call { first_row: call.first_row + first as u64, ..call };
+            self.query_rows(y, first, n, &mut x, part, &configuration, true)?;
+        }
+        self.answered(call.purpose, y.rows);
+        Ok(x)
+    }
+
+    /// Several groups on one batch: in one call where the device can, else one by one. The bits are the same.
+    pub fn groups(
+        &mut self,
+        bases: [&[f64]; 2],
+        groups: &[Group],
+        x: &Matrix,
+        want_applied: bool,
+    ) -> Result<Vec<(Matrix, Vec<f64>)>, SessionError> {
+        let together = self.descriptor.can(can::QUERY_SETS) && x.rows <= self.max_batch;
+        let mut answers = Vec::with_capacity(groups.len());
+        let mut rest = groups;
+        while let Some(group) = rest.first() {
+            let fresh = |g: &Group| self.programmed.as_ref().is_none_or(|p| p.params != g.params);
+            let count = if together && fresh(group) { run_of_changes(rest).min(SETS_PER_CALL) } else { 1 };
+            let (now, later) = rest.split_at(count);
+            rest = later;
+            if count == 1 {
+                let applied = if want_applied { self.applied(&group.params, group.call)? } else { Vec::new() };
+                answers.push((self.group(&group.params, x, group.call)?, applied));
+            } else {
+                answers.extend(self.call_sets(bases, now, x, want_applied)?);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Applied values of `params`, which are programmed if they are not.
+    pub fn applied(&mut self, params: &[f64], call: Call) -> Result<Vec<f64>, SessionError> {
+        let (call, configuration) = self.begin(params, call);
+        if self.held_applied.is_empty() {
+            // Programmed by a call that was not asked what it applied.
+            self.held = None;
+        }
+        self.hold(&configuration, call.purpose)?;
+        Ok(self.held_applied.clone())
+    }
+
+    pub fn read_matrix(&mut self, params: &[f64], call: Call) -> Result<Matrix, SessionError> {
+        let (call, configuration) = self.begin(params, call);
+        self.hold(&configuration, call.purpose)?;
+        let cost = query_cost(&self.descriptor, self.descriptor.input.width as u64);
+        self.spend(call.purpose, call.step, &cost)?;
+        let m = self.device.read_matrix(&call).map_err(|e| self.failed("reading the matrix", e))?;
+        self.logical.charge(call.purpose, &cost);
+        Ok(m)
+    }
+
+    pub fn safe_state(&mut self) -> Result<(), SessionError> {
+        self.device.safe_state().map_err(|e| self.failed("going to its safe state", e))
+    }
+
+    pub fn save_device(&self) -> Result<Vec<u8>, SessionError> {
+        self.device.save_state().map_err(|e| self.failed("saving its state", e))
+    }
+
+    pub fn restore_device(&mut self, state: &[u8]) -> Result<(), SessionError> {
+        self.held = None;
+        self.device.restore_state(state).map_err(|e| self.failed("restoring its state", e))
+    }
+
+    /// Starts a logical group: if its parameters are not those programmed, a write is charged. Returns the identity with
+    /// the time at which the group starts, which is after the write has settled. A diagnostic at other parameters is
+    /// charged but leaves the logical sequence of configurations and the clock as they are.
+    fn begin(&mut self, params: &[f64], mut call: Call) -> (Call, Configuration) {
+        if let Some(programmed) = self.programmed.as_ref().filter(|p| p.params == params) {
+            call.time_s = self.time_s;
+            return (call, programmed.clone());
+        }
+        let old = self.programmed.as_ref().map(|p| p.params.as_slice());
+        let cost = write_cost(&self.descriptor, old, params);
+        self.logical.charge(call.purpose, &cost);
+        let diagnostic = call.purpose == Purpose::Diagnostic;
+        if !diagnostic {
+            self.time_s += cost.device_seconds;
+        }
+        call.time_s = self.time_s;
+        let configuration = Configuration { params: params.to_vec(), call };
+        if !diagnostic {
+            self.programmed = Some(configuration.clone());
+        }
+        (call, configuration)
+    }
+
+    /// A logical group has its answer: charges the query and moves the clock.
+    fn answered(&mut self, purpose: Purpose, rows: usize) {
+        let cost = query_cost(&self.descriptor, self.vectors(rows));
+        self.logical.charge(purpose, &cost);
+        if purpose != Purpose::Diagnostic {
+            self.time_s += cost.device_seconds;
+        }
+    }
+
+    fn vectors(&self, rows: usize) -> u64 {
+        rows as u64 * u64::from(self.descriptor.vectors_per_row.max(1))
+    }
+
+    /// Makes the hardware hold a configuration.
+    fn hold(&mut self, wanted: &Configuration, purpose: Purpose) -> Result<(), SessionError> {
+        if self.held.as_ref().is_some_and(|h| h.call == wanted.call && h.params == wanted.params) {
+            return Ok(());
+        }
+        let cost = write_cost(&self.descriptor, self.held.as_ref().map(|h| h.params.as_slice()), &wanted.params);
+        for attempt in 1.. {
+            self.held = None;
+            self.spend(purpose, wanted.call.step, &cost)?;
+            match self.device.write_params(&wanted.params, &wanted.call) {
+                Ok(applied) if applied.values.len() != wanted.params.len() => {
+                    let message = format!("{} values applied of {} asked", applied.values.len(), wanted.params.len());
+                    return Err(self.failed("a write", PluginError::new(Code::SHAPE, message)));
+                }
+                Ok(applied) => {
+                    self.held_applied = applied.values.into();
+                    self.held = Some(wanted.clone());
+                    return Ok(());
+                }
+                Err(e) if e.retryable && attempt < ATTEMPTS => retrying(&self.name, "a write", &e),
+                Err(e) => return Err(self.failed(&format!("a write (step {})", wanted.call.step), e)),
+            }
+        }
+        unreachable!("the loop returns by its last attempt")
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    /// Sends `n` rows of `from`, starting at row `first`, and puts the answers in the same rows of `to`.
+    fn query_rows(
+        &mut self,
+        from: &Matrix,
+        first: usize,
+        n: usize,
+        to: &mut Matrix,
+        call: Call,
+        configuration: &Configuration,
+        backward: bool,
+    ) -> Result<(), SessionError> {
+        let x = &from.data[first * from.columns..(first + n) * from.columns];
+        let columns = to.columns;
+        let y = &mut to.data[first * columns..(first + n) * columns];
+        let cost = query_cost(&self.descriptor, self.vectors(n));
+        let what = format!("a {} query (step {})", call.purpose.name(), call.step);
+        for attempt in 1.. {
+            self.spend(call.purpose, call.step, &cost)?;
+            // An element that the device does not fill stays NaN and is found.
+            y.fill(f64::NAN);
+            let outcome =
+                send(&mut *self.device, self.descriptor.dtype, (x, from.columns), (y, columns), &call, backward)
+                    .and_then(|()| finite(y));
+            match outcome {
+                Ok(()) => return Ok(()),
+                Err(e) if e.retryable && attempt < ATTEMPTS => {
+                    retrying(&self.name, &what, &e);
+                    if !e.state_known {
+                        self.held = None;
+                        self.hold(configuration, call.purpose)?;
+                    }
+                }
+                Err(e) => {
+                    self.held = self.held.take().filter(|_| e.state_known);
+                    return Err(self.failed(&what, e));
+                }
+            }
+        }
+        unreachable!("the loop returns by its last attempt")
+    }
+
+    /// Several configurations, each new, in one call.
+    fn call_sets(
+        &mut self,
+        bases: [&[f64]; 2],
+        groups: &[Group],
+        x: &Matrix,
+        want_applied: bool,
+    ) -> Result<Vec<(Matrix, Vec<f64>)>, SessionError> {
+        let mut calls = Vec::with_capacity(groups.len());
+        let mut cost = Account::default();
+        let mut from = self.held.as_ref().map(|h| h.params.clone());
+        for group in groups {
+            calls.push(self.begin(&group.params, group.call).0);
+            self.answered(group.call.purpose, x.rows);
+            cost.add(&write_cost(&self.descriptor, from.as_deref(), &group.params));
+            cost.add(&query_cost(&self.descriptor, self.vectors(x.rows)));
+            from = Some(group.params.clone());
+        }
+        let sets: Vec<ParameterSet> = groups.iter().map(|g| g.for_device(&self.descriptor)).collect();
+        let (width, d_out) = (self.descriptor.input.width, self.descriptor.output.width);
+        let mut y = vec![f64::NAN; groups.len() * x.rows * d_out];
+        let first = calls[0];
+        let what = format!("a {} call of {} configurations (step {})", first.purpose.name(), groups.len(), first.step);
+        for attempt in 1.. {
+            self.held = None;
+            self.spend(first.purpose, first.step, &cost)?;
+            y.fill(f64::NAN);
+            let outcome = send_sets(
+                &mut *self.device,
+                self.descriptor.dtype,
+                bases,
+                &sets,
+                &calls,
+                (&x.data, width),
+                (&mut y, d_out),
+                want_applied,
+            )
+            .and_then(|applied| finite(&y).map(|()| applied));
+            match outcome {
+                Ok(applied) => {
+                    self.held = self.programmed.clone();
+                    let n = groups.last().map_or(0, |g| g.params.len());
+                    if want_applied && (applied.len() != groups.len() || applied.iter().any(|a| a.len() != n)) {
+                        let e = PluginError::new(Code::SHAPE, "the applied parameters have the wrong shape");
+                        return Err(self.failed(&what, e));
+                    }
+                    self.held_applied = applied.last().cloned().unwrap_or_default();
+                    let rows = x.rows;
+                    let mut applied = applied.into_iter();
+                    return Ok(y
+                        .chunks(rows * d_out)
+                        .map(|c| (Matrix::new(rows, d_out, c.to_vec()), applied.next().unwrap_or_default()))
+                        .collect());
+                }
+                Err(e) if e.retryable && attempt < ATTEMPTS => retrying(&self.name, &what, &e),
+                Err(e) => return Err(self.failed(&what, e)),
+            }
+        }
+        unreachable!("the loop returns by its last attempt")
+    }
+
+    /// Charges the physical column, ahead of the call.
+    fn spend(&mut self, purpose: Purpose, step: u64, cost: &Account) -> Result<(), SessionError> {
+        self.file.append(&self.run, &self.name, purpose, step, cost)?;
+        self.physical.charge(purpose, cost);
+        Ok(())
+    }
+
+    fn failed(&self, what: &str, error: PluginError) -> SessionError {
+        SessionError::Device { device: self.name.clone(), what: what.into(), error }
+    }
+}
+
+fn retrying(name: &str, what: &str, error: &PluginError) {
+    tracing::warn!("device `{name}`: {what} failed, trying again: {error}");
+}
+
+/// How many groups from the first on each change the parameters of the one before.
+fn run_of_changes(groups: &[Group]) -> usize {
+    1 + groups.windows(2).take_while(|w| w[0].params != w[1].params).count()
+}
+
+fn finite(y: &[f64]) -> Result<(), PluginError> {
+    match y.iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(i) => Err(PluginError::new(
+            Code::NONFINITE,
+            format!("element {i} of {} is missing or not finite: a short or broken answer is not data", y.len()),
+        )),
+    }
+}
+
+/// One query in the device's element type.
+fn send(
+    device: &mut dyn Device,
+    dtype: Dtype,
+    (x, d_in): (&[f64], usize),
+    (y, d_out): (&mut [f64], usize),
+    call: &Call,
+    backward: bool,
+) -> Result<(), PluginError> {
+    let rows = x.len() / d_in;
+    let (from, to) = ([rows, d_in], [rows, d_out]);
+    let mut ask = |x: ArrayView<'_>, y: ArrayViewMut<'_>| {
+        if backward { device.query_backward(x, y, call) } else { device.query(x, y, call) }
+    };
+    match dtype {
+        Dtype::F64 => ask(ArrayView::new(x, &from), ArrayViewMut::new(y, &to)),
+        Dtype::F32 => {
+            let x: Vec<f32> = x.iter().map(|&v| v as f32).collect();
+            let mut narrow = vec![f32::NAN; y.len()];
+            ask(ArrayView::new_f32(&x, &from), ArrayViewMut::new_f32(&mut narrow, &to))?;
+            widen(&narrow, y);
+            Ok(())
+        }
+    }
+}
+
+/// Several configurations in the device's element type.
+#[allow(clippy::too_many_arguments)]
+fn send_sets(
+    device: &mut dyn Device,
+    dtype: Dtype,
+    bases: [&[f64]; 2],
+    sets: &[ParameterSet],
+    calls: &[Call],
+    (x, d_in): (&[f64], usize),
+    (y, d_out): (&mut [f64], usize),
+    want_applied: bool,
+) -> Result<Vec<Vec<f64>>, PluginError> {
+    let rows = x.len() / d_in;
+    let (from, to) = ([rows, d_in], [sets.len(), rows, d_out]);
+    let applied = match dtype {
+        Dtype::F64 => {
+            device.query_sets(bases, sets, calls, ArrayView::new(x, &from), ArrayViewMut::new(y, &to), want_applied)?
+        }
+        Dtype::F32 => {
+            let x: Vec<f32> = x.iter().map(|&v| v as f32).collect();
+            let mut narrow = vec![f32::NAN; y.len()];
+            let (x, out) = (ArrayView::new_f32(&x, &from), ArrayViewMut::new_f32(&mut narrow, &to));
+            let applied = device.query_sets(bases, sets, calls, x, out, want_applied)?;
+            widen(&narrow, y);
+            applied
+        }
+    };
+    Ok(applied.into_iter().map(|a| a.values.into()).collect())
+}
+
+fn widen(from: &[f32], to: &mut [f64]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = f64::from(*from);
+    }
+}

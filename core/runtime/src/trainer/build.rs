@@ -1,0 +1,308 @@
+//! From a checked experiment to a phase that can be trained: opens the devices, makes the methods and the network.
+
+use super::{
+    TrainError,
+    hook::Slots,
+    phase::Phase,
+    slot::{Role, Slot},
+};
+use crate::{
+    experiment::{Control, DeviceConfig, Experiment, FullScaleRule, Method, Origin, Preset, ScaleRule as InputRule},
+    host::{LockFile, Registry},
+    session::{DeviceSession, OutputRule, PhysicalFile, ScaleRule, SessionOptions},
+};
+use blackbeam_data::Dataset;
+use blackbeam_digital::Network;
+use blackbeam_layers::{Layer, VectorOptimizer, replace_devices};
+use blackbeam_netlist::circuit::Circuit;
+use blackbeam_optics::Simulator;
+use blackbeam_plugin::{Descriptor, Device, Key, Kind, Manifest, Open, capability, structure};
+use blackbeam_source::{Diagnostics, Source};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+/// Widths (inputs, outputs) of the devices by name.
+pub(super) type Widths = BTreeMap<String, (usize, usize)>;
+
+/// What every phase of a run is built from.
+pub(super) struct Site {
+    pub experiment: Experiment,
+    pub registry: Registry,
+    pub lock: Option<LockFile>,
+    pub data: Arc<Dataset>,
+    pub threads: u32,
+    pub physical: PhysicalFile,
+}
+
+/// Reads and checks a device description as an experiment uses it.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn read_circuit(device: &DeviceConfig, file: &Path) -> Result<(Circuit, Diagnostics), Diagnostics> {
+    let source = Source::read(file)?;
+    let options = blackbeam_netlist::ReadOptions {
+        settings: device.source.settings.clone(),
+        preset: device.source.preset.filter(|p| *p != Preset::Ideal).map(|p| preset(p).to_owned()),
+        ideal: device.source.preset == Some(Preset::Ideal),
+    };
+    blackbeam_netlist::read(&source, &options)
+}
+
+fn preset(preset: Preset) -> &'static str {
+    match preset {
+        Preset::Ideal => "ideal",
+        Preset::Typical => "typical",
+        Preset::Pessimistic => "pessimistic",
+    }
+}
+
+impl Site {
+    /// The main run (`None`) or a control, at its start; `fresh` calibrates the devices, else they wait for a
+    /// checkpointed state. `widths` are known once the main run was built.
+    pub fn phase(&mut self, control: Option<Control>, widths: &mut Widths, fresh: bool) -> Result<Phase, TrainError> {
+        let experiment = &self.experiment;
+        let run = control.map_or("main", Control::name).to_owned();
+        let key = Key::new(experiment.seed);
+        let mut layers = with_learned_scales(&experiment.model.layers, experiment);
+        let mut slots = Vec::new();
+        if control == Some(Control::Digital) {
+            let widths = |name: &str| widths.get(name).copied();
+            layers = replace_devices(&layers, &widths)
+                .ok_or_else(|| TrainError::BadRequest("the digital control needs the widths of all devices".into()))?;
+        } else {
+            for (name, config) in self.experiment.devices.clone() {
+                if uses_device(&layers, &name) {
+                    slots.push(self.slot(&name, &config, control, &run, key, fresh)?);
+                }
+            }
+            for slot in &slots {
+                widths.insert(slot.name.clone(), (slot.descriptor.input.width, slot.descriptor.output.width));
+            }
+        }
+        let shape = self.data.shape();
+        let known = |name: &str| widths.get(name).copied();
+        let network = Network::new(&layers, &shape, &known, key.named("weights")).map_err(TrainError::Digital)?;
+        let experiment = &self.experiment;
+        let owners = link_uses(&network, &mut slots)?;
+        check_structure(&network, &mut slots)?;
+        let samples = self.data.part(blackbeam_data::Part::Train).len();
+        Ok(Phase {
+            run,
+            optimizer: network.optimizer(experiment.train.optimizer),
+            network,
+            slots: Slots::new(slots),
+            owners: Arc::new(owners),
+            data: self.data.clone(),
+            train: experiment.train.clone(),
+            augment: experiment.data.augment,
+            loss: experiment.model.loss,
+            key: key.named("training"),
+            total: experiment.train.total_steps(samples),
+            per_epoch: experiment.train.steps_per_epoch(samples),
+            step: 0,
+            host_seconds: 0.0,
+            order: None,
+        })
+    }
+
+    fn slot(
+        &mut self,
+        name: &str,
+        config: &DeviceConfig,
+        control: Option<Control>,
+        run: &str,
+        key: Key,
+        fresh: bool,
+    ) -> Result<Slot, TrainError> {
+        let seed = config.seed.unwrap_or_else(|| key.named("device").named(name).seed);
+        let open = Open {
+            settings: serde_json::Value::Object(config.source.settings.clone()).to_string().into(),
+            seed,
+            threads: config.threads.unwrap_or(self.threads).max(1),
+            ideal: config.source.preset == Some(Preset::Ideal),
+        };
+        let device = self.open_device(name, config, &open)?;
+        let options = SessionOptions {
+            name: name.to_owned(),
+            run: run.to_owned(),
+            stream: key.named("stream").named(run).named(name).seed,
+            max_batch: config.max_batch.unwrap_or(0),
+            input: input_rule(config),
+            output: output_rule(config),
+        };
+        let session = if fresh {
+            DeviceSession::open(device, options, self.physical.clone(), key.named("calibration").named(name))?
+        } else {
+            DeviceSession::adopt(device, options, self.physical.clone())?
+        };
+        let descriptor = session.descriptor().clone();
+        let estimator = config.estimator.as_ref().filter(|_| control != Some(Control::Frozen));
+        let random = Method { method: "random".into(), library: None, settings: serde_json::Map::new() };
+        let surrogate = match control {
+            Some(Control::RandomFeedback) => config.surrogate.as_ref().map(|_| &random),
+            _ => config.surrogate.as_ref(),
+        };
+        let method_key = key.named("method").named(name);
+        let mut slot = Slot {
+            name: name.to_owned(),
+            optimizer: VectorOptimizer::new(config.optimizer, descriptor.n_params()),
+            learning_rate: config.optimizer.learning_rate(),
+            schedule: config.schedule.unwrap_or(self.experiment.train.schedule),
+            key: method_key,
+            session,
+            estimator: None,
+            surrogate: None,
+            uses: Vec::new(),
+            seen: Vec::new(),
+            gradient_norm: None,
+            surrogate_error: None,
+            last_surrogate_error: None,
+            descriptor,
+        };
+        if let Some(method) = estimator {
+            let open = self.method_open(method, method_key);
+            let plugin = self.plugin(Kind::Estimator, method)?;
+            let made = plugin.make_estimator(&open, &slot.descriptor)?;
+            slot.estimator = Some(Role { manifest: plugin.manifest().clone(), method: made });
+        }
+        if let Some(method) = surrogate {
+            let open = self.method_open(method, method_key);
+            let plugin = self.plugin(Kind::Surrogate, method)?;
+            let made = plugin.make_surrogate(&open, &slot.descriptor)?;
+            slot.surrogate = Some(Role { manifest: plugin.manifest().clone(), method: made });
+        }
+        Ok(slot)
+    }
+
+    fn open_device(&mut self, name: &str, config: &DeviceConfig, open: &Open) -> Result<Box<dyn Device>, TrainError> {
+        match config.source.origin() {
+            Some(Origin::File(file)) => {
+                let (circuit, _) = read_circuit(config, file).map_err(TrainError::Input)?;
+                let simulator = Simulator::open(&circuit, open.seed, open.threads as usize).map_err(|error| {
+                    TrainError::BadRequest(format!("{} cannot be simulated: {}", file.display(), error.message))
+                })?;
+                Ok(Box::new(simulator))
+            }
+            Some(Origin::Plugin(plugin, library)) => {
+                if let Some(library) = library {
+                    self.registry.load_verified(library, self.lock.as_ref())?;
+                }
+                let found = self.registry.find(Kind::Device, plugin, library.map(|l| l.as_path()))?;
+                Ok(found.open_device(open)?)
+            }
+            None => Err(TrainError::BadRequest(format!("device `{name}` has no source"))),
+        }
+    }
+
+    fn method_open(&self, method: &Method, key: Key) -> Open {
+        Open { settings: method.settings_json().into(), seed: key.seed, threads: self.threads, ideal: false }
+    }
+
+    fn plugin(&mut self, kind: Kind, method: &Method) -> Result<&crate::host::Registered, TrainError> {
+        if let Some(library) = &method.library {
+            self.registry.load_verified(library, self.lock.as_ref())?;
+        }
+        Ok(self.registry.find(kind, &method.method, method.library.as_deref())?)
+    }
+}
+
+fn input_rule(config: &DeviceConfig) -> ScaleRule {
+    let input = &config.input;
+    match input.scale {
+        InputRule::Fixed => ScaleRule::Fixed(input.value.unwrap_or(1.0)),
+        InputRule::Calibrated => ScaleRule::Calibrated { start: input.value, rate: input.rate, margin: input.margin },
+        InputRule::Learned => ScaleRule::Learned,
+    }
+}
+
+fn output_rule(config: &DeviceConfig) -> OutputRule {
+    let output = &config.output;
+    let rate = if output.full_scale == FullScaleRule::Fixed { 0.0 } else { output.rate };
+    OutputRule { start: output.value, rate, margin: output.margin }
+}
+
+/// A trainable factor before each device whose input scale is learned.
+fn with_learned_scales(layers: &[Layer], experiment: &Experiment) -> Vec<Layer> {
+    let mut all = Vec::with_capacity(layers.len());
+    for layer in layers {
+        match layer {
+            Layer::Device { name, .. } => {
+                let input = experiment.devices.get(name).map(|d| d.input).unwrap_or_default();
+                if input.scale == InputRule::Learned {
+                    all.push(Layer::Scale { initial: 1.0 / input.value.unwrap_or(1.0) });
+                }
+                all.push(layer.clone());
+            }
+            Layer::Residual { layers } => all.push(Layer::Residual { layers: with_learned_scales(layers, experiment) }),
+            other => all.push(other.clone()),
+        }
+    }
+    all
+}
+
+fn uses_device(layers: &[Layer], name: &str) -> bool {
+    blackbeam_layers::device_uses(layers).iter().any(|u| u.name == name)
+}
+
+/// The device of each use; tells each device its uses.
+fn link_uses(network: &Network, slots: &mut [Slot]) -> Result<Vec<usize>, TrainError> {
+    let mut owners = Vec::new();
+    for (use_index, used) in network.uses().iter().enumerate() {
+        let owner = slots.iter().position(|s| s.name == used.name);
+        let owner = owner.ok_or_else(|| TrainError::BadRequest(format!("there is no device `{}`", used.name)))?;
+        slots[owner].uses.push((use_index, used.rows_per_sample));
+        owners.push(owner);
+    }
+    Ok(owners)
+}
+
+/// Methods must fit the structure of their devices; a surrogate that no gradient goes through is not run.
+fn check_structure(network: &Network, slots: &mut [Slot]) -> Result<(), TrainError> {
+    for slot in slots {
+        let gradient = slot.uses.iter().any(|(u, _)| network.needs_input_gradient(*u));
+        if !gradient {
+            slot.surrogate = None;
+        } else if slot.surrogate.is_none() {
+            return Err(TrainError::NoSurrogate(slot.name.clone()));
+        }
+        if let Some(estimator) = &slot.estimator {
+            requires("estimator", &estimator.manifest, &slot.descriptor, &slot.name)?;
+        }
+        if let Some(surrogate) = &slot.surrogate {
+            requires("surrogate", &surrogate.manifest, &slot.descriptor, &slot.name)?;
+            let allowed = capability::NONLINEAR_DEVICES | capability::CONTROL;
+            if !slot.descriptor.has(structure::LINEAR_IN_X) && surrogate.manifest.capabilities & allowed == 0 {
+                return Err(TrainError::BadRequest(format!(
+                    "device `{}` is not linear in its input (a read-out of |y| or |y|^2, say), and the surrogate `{}` cannot \
+                     carry a gradient through such a device: make the device the first layer, or choose another read-out",
+                    slot.name, surrogate.manifest.name
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn requires(role: &str, manifest: &Manifest, descriptor: &Descriptor, device: &str) -> Result<(), TrainError> {
+    const NAMES: [(u64, &str); 6] = [
+        (structure::LINEAR_IN_X, "linear_in_x"),
+        (structure::LOCAL, "local"),
+        (structure::SINGLE_FREQUENCY, "single_frequency"),
+        (structure::RECIPROCAL, "reciprocal"),
+        (structure::PASSIVE, "passive"),
+        (structure::DETERMINISTIC, "deterministic"),
+    ];
+    let missing: Vec<&str> = NAMES
+        .iter()
+        .filter(|(bit, _)| manifest.requires & bit != 0 && !descriptor.has(*bit))
+        .map(|(_, n)| *n)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(TrainError::BadRequest(format!(
+        "the {role} `{}` needs a device that is {}: device `{device}` ({}) does not say so of itself",
+        manifest.name,
+        missing.join(" and "),
+        descriptor.name
+    )))
+}

@@ -1,0 +1,308 @@
+//! The trainer: an experiment becomes a run directory.
+//!
+//! [`train`] reads and checks the experiment, opens the devices, trains the main run and then each control, and keeps the
+//! run directory such that the process may be killed at any time and [`train`] with [`Start::Resume`] goes on with the
+//! same bits.
+
+mod build;
+mod error;
+mod hook;
+mod measure;
+mod phase;
+mod prepare;
+mod rounds;
+mod saved;
+mod slot;
+mod summary;
+
+pub use build::read_circuit;
+pub use error::TrainError;
+pub use prepare::{check, widths_of};
+pub use summary::{PhaseResult, Status, Summary};
+
+use crate::{
+    experiment::Control,
+    run::{Checkpoint, Metrics, RunDir},
+};
+use build::{Site, Widths};
+use phase::Phase;
+use prepare::Prepared;
+use saved::SavedPhase;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// What to train.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// A new run of an experiment file.
+    New {
+        /// The experiment.
+        experiment: PathBuf,
+        /// The run directory; `runs/NAME` (or the next free `runs/NAME-2`, ...) if `None`.
+        out: Option<PathBuf>,
+    },
+    /// A run that was interrupted, from its last checkpoint.
+    Resume {
+        /// The run directory.
+        dir: PathBuf,
+        /// Go on although the experiment, a plugin or the data changed.
+        accept_changes: bool,
+    },
+}
+
+/// A request to train.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What.
+    pub start: Start,
+    /// `--set`: dotted paths of keys, and values.
+    pub overrides: Vec<(String, String)>,
+    /// `--seed`.
+    pub seed: Option<u64>,
+    /// `--ideal`.
+    pub ideal: bool,
+    /// Threads that a device may use. Results do not depend on it.
+    pub threads: u32,
+    /// Where data sets lie (`BLACKBEAM_DATA`).
+    pub data: Option<PathBuf>,
+    /// Set by a signal handler: the run writes a checkpoint after the step and stops.
+    pub interrupt: Arc<AtomicBool>,
+}
+
+/// Where a person watches.
+pub trait Progress {
+    /// A line worth reading.
+    fn note(&mut self, line: &str);
+    /// A run (`main` or a control) begins or goes on at step `at` of `total`.
+    fn begin(&mut self, run: &str, at: u64, total: u64);
+    /// A step was made.
+    fn step(&mut self, step: u64, loss: f64);
+    /// A run was evaluated.
+    fn evaluated(&mut self, step: u64, loss: f64, accuracy: Option<f64>);
+    /// A run has ended.
+    fn end(&mut self);
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The run directory.
+    pub dir: PathBuf,
+    /// What `summary.json` holds.
+    pub summary: Summary,
+    /// True if the data set was generated.
+    pub synthetic: bool,
+}
+
+/// The part of a checkpoint's state that belongs to the whole run.
+#[derive(Serialize, Deserialize)]
+struct SavedRun {
+    serial: u64,
+    index: usize,
+    metrics_bytes: u64,
+    widths: Widths,
+    done: Vec<PhaseResult>,
+    phase: SavedPhase,
+}
+
+/// Trains.
+///
+/// # Errors
+/// [`TrainError`]; what was checkpointed is not lost.
+pub fn train(request: &Request, progress: &mut dyn Progress) -> Result<Outcome, TrainError> {
+    let prepared = prepare::prepare(request, progress)?;
+    Runner::new(prepared, request, progress)?.run()
+}
+
+struct Runner<'a> {
+    site: Site,
+    dir: RunDir,
+    metrics: Metrics,
+    widths: Widths,
+    /// The main run, then the controls.
+    phases: Vec<Option<Control>>,
+    /// Index into `phases`.
+    index: usize,
+    done: Vec<PhaseResult>,
+    serial: u64,
+    /// Physical vectors of earlier processes and of finished phases.
+    spent: u64,
+    resumed: Option<(Checkpoint, PathBuf, SavedPhase)>,
+    interrupt: Arc<AtomicBool>,
+    progress: &'a mut dyn Progress,
+}
+
+impl<'a> Runner<'a> {
+    fn new(prepared: Prepared, request: &Request, progress: &'a mut dyn Progress) -> Result<Self, TrainError> {
+        let Prepared { site, dir, spent, checkpoint } = prepared;
+        let mut phases = vec![None];
+        phases.extend(site.experiment.controls.iter().copied().map(Some));
+        let mut runner = Runner {
+            metrics: Metrics::open(&dir.file("metrics.jsonl"), metrics_bytes(&checkpoint), dir.path())?,
+            site,
+            dir,
+            widths: Widths::new(),
+            phases,
+            index: 0,
+            done: Vec::new(),
+            serial: 0,
+            spent: spent.everything().vectors,
+            resumed: None,
+            interrupt: request.interrupt.clone(),
+            progress,
+        };
+        if let Some((checkpoint, path)) = checkpoint {
+            let saved: SavedRun = serde_json::from_value(checkpoint.state.clone())
+                .map_err(|e| crate::run::RunError::NotARun { path: path.clone(), why: e.to_string() })?;
+            runner.widths = saved.widths;
+            runner.index = saved.index;
+            runner.done = saved.done;
+            runner.serial = saved.serial;
+            runner.resumed = Some((checkpoint, path, saved.phase));
+        }
+        Ok(runner)
+    }
+
+    fn run(mut self) -> Result<Outcome, TrainError> {
+        let mut status = Status::Done;
+        while self.index < self.phases.len() {
+            let mut phase = self.phase()?;
+            let outcome = self.train_phase(&mut phase);
+            // Hardware is left in its safe state whatever happened.
+            for slot in phase.slots.lock().iter_mut() {
+                if let Err(e) = slot.session.safe_state() {
+                    self.progress.note(&format!("warning: {e}"));
+                }
+            }
+            let ended = outcome?;
+            self.spent += phase.physical().everything().vectors;
+            self.progress.end();
+            if ended == Status::Interrupted {
+                status = ended;
+                self.done.push(PhaseResult::of(&phase, None, ended));
+                break;
+            }
+            self.index += 1;
+        }
+        let summary = Summary::new(&self.site, &self.done, status, self.spent);
+        self.dir.write("summary.json", summary.to_json().as_bytes())?;
+        let synthetic = self.site.experiment.data.set.is_synthetic();
+        Ok(Outcome { dir: self.dir.path().to_owned(), summary, synthetic })
+    }
+
+    /// The next phase: at its start, or as the checkpoint holds it.
+    fn phase(&mut self) -> Result<Phase, TrainError> {
+        let control = self.phases[self.index];
+        let resumed = self.resumed.take();
+        let mut phase = self.site.phase(control, &mut self.widths, resumed.is_none())?;
+        let total = phase.total;
+        match resumed {
+            Some((checkpoint, path, saved)) => {
+                phase.restore(saved, &checkpoint, &path)?;
+                self.progress.begin(&phase.run, phase.step, total);
+            }
+            None => {
+                self.progress.begin(&phase.run, 0, total);
+                phase.start()?;
+                self.metrics.row(&phase.run, "start", 0, phase.start_row())?;
+                self.checkpoint(&phase)?;
+            }
+        }
+        Ok(phase)
+    }
+
+    /// Steps until the end, the budget or an interrupt. A phase that has ended is in `done`, and the checkpoint says so.
+    fn train_phase(&mut self, phase: &mut Phase) -> Result<Status, TrainError> {
+        let mut status = Status::Done;
+        let train = phase.train.clone();
+        while phase.step < phase.total {
+            if self.interrupt.load(Ordering::Relaxed) {
+                self.checkpoint(phase)?;
+                return Ok(Status::Interrupted);
+            }
+            let left = self.budget_left(phase);
+            if phase.next_step_vectors() as f64 > left {
+                self.progress.note(&format!("{}: the budget ends before step {}", phase.run, phase.step));
+                status = Status::Budget;
+                break;
+            }
+            let step = phase.step;
+            let row = phase.train_step(left)?;
+            self.progress.step(phase.step, row.get("loss").and_then(Value::as_f64).unwrap_or(f64::NAN));
+            self.metrics.row(&phase.run, "train", step, row)?;
+            phase.end_step()?;
+            let epoch_ends = phase.step.is_multiple_of(phase.per_epoch);
+            let due = train.evaluate_every > 0 && (phase.step / phase.per_epoch).is_multiple_of(train.evaluate_every);
+            if epoch_ends && due && phase.step < phase.total {
+                self.evaluate(phase)?;
+            }
+            if phase.step.is_multiple_of(train.checkpoint_every.max(1)) && phase.step < phase.total {
+                self.checkpoint(phase)?;
+            }
+        }
+        let evaluation = self.evaluate(phase)?;
+        self.done.push(PhaseResult::of(phase, evaluation, status));
+        if self.index + 1 == self.phases.len() {
+            self.checkpoint(phase)?;
+        }
+        Ok(status)
+    }
+
+    /// Evaluates where the device budget allows it.
+    fn evaluate(&mut self, phase: &mut Phase) -> Result<Option<phase::Evaluation>, TrainError> {
+        let limit = self.site.experiment.budget.device.map_or(f64::INFINITY, |n| n as f64);
+        let spent = self.spent + phase.physical().everything().vectors;
+        if spent as f64 + phase.evaluation_vectors() as f64 > limit {
+            self.progress.note(&format!("{}: not evaluated, the device budget is spent", phase.run));
+            return Ok(None);
+        }
+        let evaluation = phase.evaluate()?;
+        let (loss, quality) = (evaluation.score.loss(), summary::quality(phase.loss, &evaluation.score));
+        let mut row = Map::new();
+        row.insert("test_loss".into(), json!(loss));
+        row.insert(format!("test_{}", quality.0), json!(quality.1));
+        row.insert("ledger".into(), json!(phase.logical()));
+        self.metrics.row(&phase.run, "evaluate", phase.step, row)?;
+        self.progress.evaluated(phase.step, loss, Some(quality.1).filter(|_| quality.0 == "accuracy"));
+        Ok(Some(evaluation))
+    }
+
+    /// Vectors that the next step may cost: what is left of the training budget (logical) and of the device budget
+    /// (physical).
+    fn budget_left(&self, phase: &Phase) -> f64 {
+        let budget = &self.site.experiment.budget;
+        let left = |limit: Option<u64>, spent: u64| limit.map_or(f64::INFINITY, |n| n as f64 - spent as f64);
+        let training = left(budget.training, phase.logical().training().vectors);
+        let device = left(budget.device, self.spent + phase.physical().everything().vectors);
+        training.min(device)
+    }
+
+    fn checkpoint(&mut self, phase: &Phase) -> Result<(), TrainError> {
+        self.serial += 1;
+        let (saved, tensors) = phase.save()?;
+        let run = SavedRun {
+            serial: self.serial,
+            // A phase that is in `done` is not begun again.
+            index: self.index + usize::from(self.done.len() > self.index),
+            metrics_bytes: self.metrics.bytes(),
+            widths: self.widths.clone(),
+            done: self.done.clone(),
+            phase: saved,
+        };
+        let state = serde_json::to_value(run)
+            .map_err(|e| TrainError::Misuse(format!("a checkpoint cannot be written: {e}")))?;
+        Checkpoint { state, tensors }.save(&self.dir, self.serial)?;
+        Ok(())
+    }
+}
+
+fn metrics_bytes(checkpoint: &Option<(Checkpoint, PathBuf)>) -> u64 {
+    checkpoint.as_ref().and_then(|(c, _)| c.state["metrics_bytes"].as_u64()).unwrap_or(0)
+}

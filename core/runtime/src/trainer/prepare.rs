@@ -1,0 +1,200 @@
+//! Everything before the first step: reading, checking, the run directory and its lock.
+
+use super::{
+    Progress, Request, Start, TrainError,
+    build::{Site, read_circuit},
+};
+use crate::{
+    experiment::{DeviceConfig, Experiment, Loaded, Origin, ReadOptions, read},
+    host::{LockFile, Registry, look_up},
+    run::{Checkpoint, Lock, LockedFile, RunDir, RunError, hash_file},
+    session::{Accounts, PhysicalFile},
+};
+use blackbeam_data::{Limits, load};
+use blackbeam_netlist::circuit::{Circuit, EncodingMode, Generator, ReadoutMode};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// A run that is ready for its first (or next) step.
+pub(super) struct Prepared {
+    pub site: Site,
+    pub dir: RunDir,
+    /// The physical column of earlier processes.
+    pub spent: Accounts,
+    pub checkpoint: Option<(Checkpoint, PathBuf)>,
+}
+
+/// Reads and checks an experiment without opening anything: what `check` does. Device descriptions are checked too.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn check(
+    path: &Path,
+    overrides: &[(String, String)],
+    seed: Option<u64>,
+    ideal: bool,
+) -> Result<Loaded, TrainError> {
+    let registry = Registry::new()?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let lock = LockFile::find(&[folder, Path::new("")])?;
+    let plugins = |kind, name: &str, library: Option<&Path>| look_up(&registry, lock.as_ref(), kind, name, library);
+    let options = ReadOptions { overrides, seed, ideal, plugins: &plugins, widths: &widths_of };
+    let mut loaded = read(path, &options).map_err(TrainError::Input)?;
+    check_descriptions(&mut loaded)?;
+    Ok(loaded)
+}
+
+/// Reads every device description that the experiment names; their warnings join its own.
+fn check_descriptions(loaded: &mut Loaded) -> Result<(), TrainError> {
+    let mut found = loaded.diagnostics();
+    let mut warnings = Vec::new();
+    for device in loaded.experiment.devices.values() {
+        if let Some(Origin::File(file)) = device.source.origin() {
+            match read_circuit(device, file) {
+                Ok((_, w)) => warnings.push(w),
+                Err(errors) => found.extend(errors),
+            }
+        }
+    }
+    if found.has_errors() {
+        return Err(TrainError::Input(found));
+    }
+    warnings.into_iter().for_each(|w| loaded.warnings.extend(w));
+    Ok(())
+}
+
+/// Inputs and outputs, in reals, of a device that is described by a file; `None` for plugins and for descriptions with
+/// errors, which are reported where they are read.
+pub fn widths_of(device: &DeviceConfig) -> Option<(usize, usize)> {
+    let Some(Origin::File(file)) = device.source.origin() else { return None };
+    let (circuit, _) = read_circuit(device, file).ok()?;
+    Some(circuit_widths(&circuit))
+}
+
+fn circuit_widths(circuit: &Circuit) -> (usize, usize) {
+    let (d_in, d_out) = match &circuit.generator {
+        Generator::Mesh(mesh) => (mesh.n, mesh.n),
+        Generator::MrrBank(bank) => (bank.columns, bank.rows),
+        Generator::SlmMatvec(slm) => (slm.n_in, slm.n_out),
+    };
+    let twice = |yes: bool, n: usize| if yes { 2 * n } else { n };
+    (
+        twice(circuit.encoding.mode == EncodingMode::Complex, d_in),
+        twice(circuit.readout.mode == ReadoutMode::Coherent, d_out),
+    )
+}
+
+pub(super) fn prepare(request: &Request, progress: &mut dyn Progress) -> Result<Prepared, TrainError> {
+    let pinned = blackbeam_digital::pin_threads().map_err(TrainError::BadRequest)?;
+    let file = match &request.start {
+        Start::New { experiment, .. } => experiment.clone(),
+        Start::Resume { dir, .. } => RunDir::open(dir)?.file("experiment.yaml"),
+    };
+    let loaded = check(&file, &request.overrides, request.seed, request.ideal)?;
+    if !loaded.warnings.is_empty() {
+        progress.note(loaded.warnings.render(false).trim_end());
+    }
+    let experiment = loaded.experiment;
+    let limits = Limits { train: experiment.data.train, test: experiment.data.test };
+    let (set, normalise) = (experiment.data.set, experiment.data.normalise);
+    let data = load(set, request.data.as_deref(), limits, normalise, experiment.seed)?;
+    check_batch(&experiment, data.part(blackbeam_data::Part::Train).len())?;
+    let lock = lock_of(&experiment, &data.files, pinned.what)?;
+    let (dir, checkpoint) = directory(request, &experiment, &lock, progress)?;
+    let (physical, spent) = PhysicalFile::open(&dir.file("ledger.jsonl"))
+        .map_err(|error| RunError::Io { path: dir.file("ledger.jsonl"), error })?;
+    let folder = file.parent().unwrap_or(Path::new("")).to_owned();
+    let site = Site {
+        lock: LockFile::find(&[&folder, Path::new("")])?,
+        registry: Registry::new()?,
+        data: Arc::new(data),
+        threads: request.threads,
+        experiment,
+        physical,
+    };
+    Ok(Prepared { site, dir, spent, checkpoint })
+}
+
+fn check_batch(experiment: &Experiment, samples: usize) -> Result<(), TrainError> {
+    if experiment.train.batch > samples {
+        let batch = experiment.train.batch;
+        return Err(TrainError::BadRequest(format!(
+            "a batch of {batch} is larger than the {samples} training samples"
+        )));
+    }
+    Ok(())
+}
+
+/// Makes the new run directory, or opens the one to be resumed.
+fn directory(
+    request: &Request,
+    experiment: &Experiment,
+    lock: &Lock,
+    progress: &mut dyn Progress,
+) -> Result<(RunDir, Option<(Checkpoint, PathBuf)>), TrainError> {
+    match &request.start {
+        Start::New { out, .. } => {
+            let path = out.clone().unwrap_or_else(|| RunDir::free(&Path::new("runs").join(&experiment.name)));
+            let dir = RunDir::create(&path)?;
+            let yaml = experiment.to_yaml().map_err(|e| TrainError::BadRequest(e.to_string()))?;
+            dir.write("experiment.yaml", yaml.as_bytes())?;
+            lock.write(&dir)?;
+            Ok((dir, None))
+        }
+        Start::Resume { dir, accept_changes } => {
+            let dir = RunDir::open(dir)?;
+            let mut old = Lock::read(&dir)?;
+            let changes = old.changes_to(lock);
+            let serious: Vec<&str> = changes.iter().filter(|c| !c.warning).map(|c| c.what.as_str()).collect();
+            if !serious.is_empty() && !accept_changes {
+                return Err(TrainError::Changed { dir: dir.path().to_owned(), what: serious.join(", ") });
+            }
+            let checkpoint = Checkpoint::latest(&dir)?;
+            for change in &changes {
+                progress.note(&format!("warning: {} changed since the run began", change.what));
+                old.changes.push(change.what.clone());
+            }
+            if !changes.is_empty() {
+                let history = std::mem::take(&mut old.changes);
+                Lock { changes: history, ..lock.clone() }.write(&dir)?;
+            }
+            Ok((dir, Some(checkpoint)))
+        }
+    }
+}
+
+/// Hashes of everything that the run is made of.
+fn lock_of(experiment: &Experiment, data: &[blackbeam_data::FileHash], pinned: &str) -> Result<Lock, TrainError> {
+    let locked = |path: &Path| -> Result<LockedFile, RunError> {
+        Ok(LockedFile { path: path.display().to_string(), sha256: hash_file(path)? })
+    };
+    let mut devices = BTreeMap::new();
+    let mut plugins = BTreeMap::new();
+    for (name, device) in &experiment.devices {
+        if let Some(file) = &device.source.file {
+            devices.insert(name.clone(), locked(file)?);
+        }
+        let methods = [&device.estimator, &device.surrogate].into_iter().flatten().filter_map(|m| m.library.as_ref());
+        for library in device.source.library.iter().chain(methods) {
+            plugins.insert(library.display().to_string(), locked(library)?);
+        }
+    }
+    let binary = std::env::current_exe().ok().map(|path| hash_file(&path)).transpose()?;
+    Ok(Lock {
+        version: env!("CARGO_PKG_VERSION").into(),
+        experiment: experiment.sha256().map_err(|e| TrainError::BadRequest(e.to_string()))?,
+        binary: binary.unwrap_or_default(),
+        devices,
+        plugins,
+        data: data
+            .iter()
+            .map(|f| LockedFile { path: f.name.clone(), sha256: f.sha256.clone() })
+            .collect(),
+        seed: experiment.seed,
+        pinned: pinned.into(),
+        changes: Vec::new(),
+    })
+}

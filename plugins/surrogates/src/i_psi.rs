@@ -1,0 +1,173 @@
+//! The implicit projector-splitting integrator of astralora (arXiv 2509.15113, section 2.2).
+//!
+//! Follows A(w) ~ U S V^T through the differences dA = A_new - A_old that updates of the parameters make, without seeing
+//! A itself:
+//!
+//! 1. P1 = dA V0; K1 = U0 S0 + P1; U1 S~ = K1 (QR)
+//! 2. S^ = S~ - U1^T P1
+//! 3. P2 = 1/M sum_m z_m (dA z_m)^T U1 with z_m ~ N(0, I), an estimate of dA^T U1
+//! 4. L1 = V0 S^^T + P2; V1 S1^T = L1 (QR)
+//!
+//! With an exact P2 this is A1 = U1 U1^T (U0 S0 V0^T + dA). Where the rank is d_in, P1 is already dA and P2 is taken from
+//! it: P2 = V0 (U1^T P1)^T.
+//!
+//! The device is taken as linear: a probe z is sent as z/|z| and its answer multiplied by |z|, so that the rows of a call
+//! are of one size, which is what scaling into the device's range wants.
+//!
+//! The method never compares the surrogate with the device: noise adds up as a random walk, and P2 has a relative error of
+//! sqrt((d_in + 1)/M). The `residual` surrogate has neither weakness.
+//!
+//! Cost: the first build is a full reconstruction, d_in vectors; an update is 2 (r + M) vectors in 2 configurations (M = 0
+//! if r = d_in), the new and the old parameters.
+
+use crate::{
+    linalg::{norm, product, rows, stacked, sum, transposed},
+    low_rank::{LowRank, Tracked},
+    settings,
+};
+use blackbeam_plugin::{
+    Answer, ArrayView, ArrayViewMut, Ask, Base, Context, Cost, CostInputs, Descriptor, Factors, Key, Kind, Manifest,
+    Matrix, Open, ParameterSet, PluginError, Probe, Result, Surrogate, SurrogatePlugin, structure,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Most random probes of one update.
+const MAX_SAMPLES: usize = 100_000;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Settings {
+    /// Rank of the surrogate, at most min(d_in, d_out). 10, or that if it is smaller, if left out.
+    #[schemars(range(min = 1))]
+    rank: Option<usize>,
+    /// Number M of random probes in an update.
+    #[schemars(range(min = 1, max = 100_000))]
+    samples: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { rank: None, samples: 100 }
+    }
+}
+
+/// Makes the surrogate `i_psi`.
+///
+/// Settings: `rank` (10), `samples` (100).
+pub struct IPsi;
+
+impl SurrogatePlugin for IPsi {
+    fn manifest(&self) -> Manifest {
+        Manifest {
+            name: "i_psi".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            kind: Kind::Surrogate,
+            licence: env!("CARGO_PKG_LICENSE").into(),
+            summary: "Implicit projector-splitting integrator: follows the differences that updates make \
+                      (arXiv 2509.15113)"
+                .into(),
+            capabilities: 0,
+            needs: 0,
+            requires: structure::LINEAR_IN_X,
+            settings_schema: settings::schema::<Settings>(),
+        }
+    }
+
+    fn make(&self, open: &Open, device: &Descriptor) -> Result<Box<dyn Surrogate>> {
+        let Settings { rank, samples } = settings::read("i_psi", &open.settings)?;
+        let tracked = Tracked::new("i_psi", device, rank, 10)?;
+        if !(1..=MAX_SAMPLES).contains(&samples) {
+            return Err(PluginError::settings(format!("i_psi: samples is {samples}, expected 1 to {MAX_SAMPLES}")));
+        }
+        let samples = if tracked.rank == tracked.d_in { 0 } else { samples };
+        Ok(Box::new(Integrator { tracked, samples }))
+    }
+}
+
+struct Integrator {
+    tracked: Tracked,
+    /// Random probes of an update; 0 where the rank is d_in.
+    samples: usize,
+}
+
+impl Integrator {
+    /// The random probes z [samples, d_in] of this step as unit rows, and their lengths.
+    fn random_probes(&self, key: Key) -> (Matrix, Vec<f64>) {
+        let mut z = Matrix::zeros(self.samples, self.tracked.d_in);
+        key.named("probes").fill_normal(0, &mut z.data);
+        let lengths: Vec<f64> = (0..z.rows).map(|m| norm(z.row(m))).collect();
+        for (m, length) in lengths.iter().enumerate() {
+            z.row_mut(m).iter_mut().for_each(|z| *z /= length);
+        }
+        (z, lengths)
+    }
+
+    /// The factors after an update, from the answers to V0^T and the unit probes at the new and the old parameters.
+    fn updated(&self, key: Key, new: &Matrix, old: &Matrix) -> Result<LowRank> {
+        let r = self.tracked.rank;
+        let map = self.tracked.map()?;
+        let change = sum(new, -1.0, old);
+        let p1 = transposed(&rows(&change, 0, r));
+        map.split_step(&p1, |u1| {
+            if self.samples == 0 {
+                return product(&map.factors.v, &product(&transposed(&p1), u1));
+            }
+            let (z, lengths) = self.random_probes(key);
+            let mut answers = product(&rows(&change, r, change.rows), u1);
+            for (m, length) in lengths.iter().enumerate() {
+                // both the probe and its answer are |z| times those of the unit row
+                let scale = length * length / self.samples as f64;
+                answers.row_mut(m).iter_mut().for_each(|a| *a *= scale);
+            }
+            product(&transposed(&z), &answers)
+        })
+    }
+}
+
+impl Surrogate for Integrator {
+    fn ask(&mut self, context: &Context<'_>) -> Result<Ask> {
+        if self.tracked.finished(context.step, context.start) {
+            return Ok(Ask::done());
+        }
+        if context.start {
+            return Ok(Ask::probes(vec![self.tracked.unit_vectors()]));
+        }
+        let own = stacked(&transposed(&self.tracked.map()?.factors.v), &self.random_probes(context.key).0);
+        let previous = Probe::own(ParameterSet::base(Base::Previous), own.clone());
+        Ok(Ask::probes(vec![Probe::now(own), previous]))
+    }
+
+    fn tell(&mut self, context: &Context<'_>, answers: &[Answer]) -> Result<()> {
+        let map = if context.start {
+            let outputs = self.tracked.outputs(answers, 1, self.tracked.d_in)?;
+            LowRank::of_responses(outputs[0], self.tracked.rank)?
+        } else {
+            let outputs = self.tracked.outputs(answers, 2, self.tracked.rank + self.samples)?;
+            self.updated(context.key, outputs[0], outputs[1])?
+        };
+        self.tracked.set(map, context.step, context.start);
+        Ok(())
+    }
+
+    fn backward(&self, _x: ArrayView<'_>, grad_y: ArrayView<'_>, grad_x: ArrayViewMut<'_>) -> Result<()> {
+        self.tracked.backward(grad_y, grad_x)
+    }
+
+    fn factors(&self) -> Factors {
+        self.tracked.factors()
+    }
+
+    fn cost(&self, inputs: &CostInputs) -> Cost {
+        let vectors = 2 * (self.tracked.rank + self.samples) as u64;
+        self.tracked.cost(inputs, Cost { vectors, configurations: 2 })
+    }
+
+    fn save(&self) -> Result<Vec<u8>> {
+        Ok(self.tracked.save())
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<()> {
+        self.tracked.restore(state)
+    }
+}
