@@ -68,7 +68,7 @@ fn fail(message: &str, code: u8) -> ExitCode {
 fn schema(of: SchemaOf) -> String {
     let schema = match of {
         SchemaOf::Experiment => blackbeam_runtime::experiment::schema(),
-        SchemaOf::Device => blackbeam_netlist::schema(),
+        SchemaOf::Device => blackbeam_netlist::schema().clone(),
     };
     let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
     text.push('\n');

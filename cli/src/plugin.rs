@@ -31,7 +31,7 @@ fn list(dir: &Path) -> Result<(), Failure> {
     let registry = Registry::new().map_err(input)?;
     let lock = LockFile::read(dir).map_err(input)?;
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
+    table.load_style(UTF8_HORIZONTAL_ONLY);
     table.set_header(["kind", "name", "version", "licence", "from", "what it does"]);
     let mut add = |m: &Manifest, from: String| {
         let cells = [m.kind.name(), m.name.as_str(), m.version.as_str(), m.licence.as_str(), &from, m.summary.as_str()];

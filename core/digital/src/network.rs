@@ -107,7 +107,7 @@ impl<T: Scalar> Network<T> {
     }
 
     /// Outputs [samples x outputs, row by row] for `inputs` (samples row by row) in evaluation: no dropout, running
-    /// statistics, nothing kept. The hook's `backward` is not called.
+    /// statistics, nothing kept. The hook's `backward` is not called. Tokens for an embedding are whole numbers.
     ///
     /// # Errors
     /// [`Error::Input`] for inputs that do not fit, [`Error::Device`] for what a device said.

@@ -19,7 +19,8 @@ use burn::backend::{
 use burn::tensor::{Tensor, read_sync};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What stands behind the device layers of a network.
+/// What stands behind the device layers of a network. Both calls come from the thread that runs the pass; `backward`
+/// comes while the pass holds the graph, so it must not use the same network.
 pub trait DeviceHook: Send + Sync {
     /// The device's outputs [rows, d_out] for its inputs `x` [rows, d_in].
     ///

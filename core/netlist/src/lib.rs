@@ -1,6 +1,6 @@
 //! Reader and checker of Blackbeam device files.
 //!
-//! [`read`] turns the text of a file (`*.ddl.yml`) into a [`Circuit`](circuit::Circuit), or into all that is wrong with
+//! [`read`] turns the text of a file (`*.ddl.yml`) into a [`Circuit`], or into all that is wrong with
 //! it. The grammar is in `file`; from it comes the JSON schema ([`schema`]) by which both editors and this reader check
 //! the structure. What a schema cannot say (paths, ranges, curves) is checked by the modules under `check`.
 //!

@@ -3,7 +3,7 @@
 //! A path is `instance.name<index>`, or deeper. `*` and `?` stay within one name and one index, `**` crosses dots; a name
 //! without an index means all indices; an index is a number, `*` or a range `a-b` for each of its dimensions.
 
-use crate::circuit::{Cell, Generator, Mesh};
+use crate::circuit::{Generator, Mesh};
 
 /// A kind of place within the generator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -162,17 +162,6 @@ pub(crate) fn cell_count(mesh: &Mesh) -> usize {
     mesh.n * (mesh.n - 1) / 2
 }
 
-impl Cell {
-    /// The name in a file.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Cell::Mzi => "mzi",
-            Cell::Mzi3 => "mzi3",
-            Cell::MziClassical => "mzi_classical",
-        }
-    }
-}
-
 /// One name of a pattern.
 #[derive(Debug, PartialEq)]
 struct Segment {
@@ -314,7 +303,7 @@ fn glob(pattern: &[u8], name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::circuit::{Arrangement, MrrBank, RingWeight};
+    use crate::circuit::{Arrangement, Cell, MrrBank, RingWeight};
 
     fn mesh(n: usize) -> Places {
         let mesh = Mesh { n, arrangement: Arrangement::Clements, cell: Cell::Mzi, output_phases: true };

@@ -61,7 +61,8 @@ impl Converter {
     /// The value of a code.
     #[inline]
     pub fn level(&self, code: f64) -> f64 {
-        self.min + (self.max - self.min) * (code / self.top)
+        // Written so that the levels of a symmetric converter are exactly symmetric.
+        (self.min * (self.top - code) + self.max * code) / self.top
     }
 
     /// The value that comes out for a value that goes in.
@@ -84,8 +85,7 @@ mod tests {
     fn the_staircase() {
         // two bits over [-1, 2]: levels -1, 0, 1, 2
         let cases = [(-5.0, -1.0, -1.0), (-0.51, -1.0, -1.0), (-0.49, 0.0, -1.0), (0.0, 0.0, 0.0), (0.999, 1.0, 0.0)];
-        let (nearest, floor) =
-            (converter(2, -1.0, 2.0, Rounding::Nearest), converter(2, -1.0, 2.0, Rounding::Floor));
+        let (nearest, floor) = (converter(2, -1.0, 2.0, Rounding::Nearest), converter(2, -1.0, 2.0, Rounding::Floor));
         for (x, near, low) in cases.into_iter().chain([(1.6, 2.0, 1.0), (2.0, 2.0, 2.0), (1e9, 2.0, 2.0)]) {
             assert_eq!(nearest.convert(x, 0.0), near, "{x}");
             assert_eq!(floor.convert(x, 0.0), low, "{x}");

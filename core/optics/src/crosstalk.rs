@@ -10,15 +10,24 @@ use std::collections::HashMap;
 
 /// A Gaussian is cut at this many standard deviations.
 const GAUSSIAN_REACH: f64 = 5.0;
-/// Most entries of K that are kept.
-const MOST_ENTRIES: usize = 1 << 26;
+/// Most runs that are kept: 128 MiB.
+const MOST_RUNS: usize = 1 << 22;
 
-/// A sparse square matrix, row after row.
+/// K, distance by distance: neighbours in one direction stand in long runs.
 #[derive(Debug)]
 pub(crate) struct Kernel {
-    ends: Vec<usize>,
-    columns: Vec<u32>,
-    weights: Vec<f64>,
+    runs: Vec<Run>,
+    /// Factor on each result.
+    norm: Option<Vec<f64>>,
+}
+
+/// out[to + i] += weight * input[from + i] for i below `len`.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    weight: f64,
+    to: usize,
+    from: usize,
+    len: usize,
 }
 
 impl Kernel {
@@ -31,44 +40,50 @@ impl Kernel {
         let grid = positions(places);
         let mut at = HashMap::with_capacity(grid.len());
         for (i, p) in grid.iter().enumerate() {
-            if at.insert(*p, i as u32).is_some() {
+            if at.insert(*p, i).is_some() {
                 return Err(PluginError::settings("crosstalk: two parameters of one actuator stand at the same place"));
             }
         }
-        let mut kernel = Kernel { ends: Vec::new(), columns: Vec::new(), weights: Vec::new() };
-        for &(x, y) in &grid {
-            let start = kernel.columns.len();
-            for (dx, dy) in (-reach..=reach).flat_map(|dx| (-reach..=reach).map(move |dy| (dx, dy))) {
-                let weight = weight(crosstalk, dx, dy);
-                if weight != 0.0
-                    && let Some(&column) = at.get(&(x + dx, y + dy))
-                {
-                    kernel.columns.push(column);
-                    kernel.weights.push(weight);
+        let mut kernel = Kernel { runs: Vec::new(), norm: None };
+        for (dx, dy) in (-reach..=reach).flat_map(|dx| (-reach..=reach).map(move |dy| (dx, dy))) {
+            let weight = weight(crosstalk, dx, dy);
+            if weight == 0.0 {
+                continue;
+            }
+            let first = kernel.runs.len();
+            for (to, (x, y)) in grid.iter().enumerate() {
+                let Some(&from) = at.get(&(x + dx, y + dy)) else { continue };
+                match kernel.runs[first..].last_mut() {
+                    Some(run) if (run.to + run.len, run.from + run.len) == (to, from) => run.len += 1,
+                    _ => kernel.runs.push(Run { weight, to, from, len: 1 }),
                 }
             }
-            if matches!(crosstalk, Crosstalk::Gaussian { .. }) {
-                // At an edge the rest of the Gaussian is spread over what is there: an even pattern stays even.
-                let total: f64 = kernel.weights[start..].iter().sum();
-                kernel.weights[start..].iter_mut().for_each(|w| *w /= total);
-            }
-            kernel.ends.push(kernel.columns.len());
-            if kernel.columns.len() > MOST_ENTRIES {
+            if kernel.runs.len() > MOST_RUNS {
                 return Err(PluginError::settings(format!(
-                    "crosstalk: the kernel reaches {reach} places, which is more than {MOST_ENTRIES} pairs: shorten it"
+                    "crosstalk: a reach of {reach} places is too far: shorten it"
                 )));
             }
+        }
+        if matches!(crosstalk, Crosstalk::Gaussian { .. }) {
+            // At an edge the rest of the Gaussian is spread over what is there: an even pattern stays even.
+            let mut total = vec![0.0; grid.len()];
+            kernel.apply(&vec![1.0; grid.len()], &mut total);
+            kernel.norm = Some(total.iter().map(|t| 1.0 / t).collect());
         }
         Ok(kernel)
     }
 
     /// out = K input.
     pub fn apply(&self, input: &[f64], out: &mut [f64]) {
-        let mut start = 0;
-        for (out, &end) in out.iter_mut().zip(&self.ends) {
-            let entries = self.columns[start..end].iter().zip(&self.weights[start..end]);
-            *out = entries.map(|(&column, weight)| weight * input[column as usize]).sum();
-            start = end;
+        out.fill(0.0);
+        pulp::Arch::new().dispatch(|| {
+            for run in &self.runs {
+                let targets = &mut out[run.to..run.to + run.len];
+                targets.iter_mut().zip(&input[run.from..]).for_each(|(out, input)| *out += run.weight * input);
+            }
+        });
+        if let Some(norm) = &self.norm {
+            out.iter_mut().zip(norm).for_each(|(out, norm)| *out *= norm);
         }
     }
 }
@@ -139,7 +154,13 @@ mod tests {
         for (i, w) in out.iter().enumerate() {
             let (dx, dy) = ((i % 5) as f64 - 2.0, (i / 5) as f64 - 2.0);
             let d = dx.hypot(dy);
-            let expected = if i == 12 { 1.0 } else if d <= 2.0 { 0.2 * (-d / 1.5).exp() } else { 0.0 };
+            let expected = if i == 12 {
+                1.0
+            } else if d <= 2.0 {
+                0.2 * (-d / 1.5).exp()
+            } else {
+                0.0
+            };
             assert!((w - expected).abs() < 1e-15);
         }
     }

@@ -53,9 +53,10 @@ impl Drifts {
     /// `SETTINGS` for an element that is not there or a time constant that is not positive.
     pub fn new(circuit: &Circuit, seed: u64, place: &[usize], outputs: usize) -> Result<Self> {
         let root = Key::new(seed).named("drift");
-        let term = |(i, drift): (usize, &Drift)| Term::new(drift, root.with(i as u64), place, outputs).map_err(|m| {
-            PluginError::settings(format!("drift entry {}: {m}", i + 1))
-        });
+        let term = |(i, drift): (usize, &Drift)| {
+            Term::new(drift, root.with(i as u64), place, outputs)
+                .map_err(|m| PluginError::settings(format!("drift entry {}: {m}", i + 1)))
+        };
         Ok(Drifts { terms: circuit.drift.iter().enumerate().map(term).collect::<Result<_>>()? })
     }
 

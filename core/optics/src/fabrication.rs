@@ -15,11 +15,6 @@ impl<'a> Fabrication<'a> {
         Fabrication { rules: &circuit.nonideal, key: Key::new(seed).named("fabrication") }
     }
 
-    /// True if a rule sets this quantity.
-    pub fn sets(&self, quantity: Quantity) -> bool {
-        self.rules.iter().any(|r| r.quantity == quantity)
-    }
-
     /// The values of a quantity, of which `nominal` is the value without imperfection. A later rule wins; a relative one
     /// multiplies what the rules before it left. The part `corrected` of the deviation is taken away.
     ///
@@ -38,7 +33,8 @@ impl<'a> Fabrication<'a> {
                     )));
                 };
                 let drawn = draw(rule.value, key, element as u64).max(rule.clip.0).min(rule.clip.1);
-                let (from, to) = if rule.relative { (*value, *value * (1.0 + drawn)) } else { (nominal[element], drawn) };
+                let (from, to) =
+                    if rule.relative { (*value, *value * (1.0 + drawn)) } else { (nominal[element], drawn) };
                 *value = from + (1.0 - rule.corrected) * (to - from);
             }
         }

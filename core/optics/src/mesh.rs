@@ -135,8 +135,7 @@ fn couple(t: &mut Block, (c, s): (f64, f64)) {
 impl Program for MeshProgram {
     fn needs(&self) -> Vec<Need> {
         let count = self.cells.len();
-        let mut needs =
-            vec![Need { kind: ParameterKind::Theta, count }, Need { kind: ParameterKind::Phi, count }];
+        let mut needs = vec![Need { kind: ParameterKind::Theta, count }, Need { kind: ParameterKind::Phi, count }];
         if self.output_phases {
             needs.push(Need { kind: ParameterKind::Gamma, count: self.n });
         }
@@ -165,7 +164,9 @@ impl Program for MeshProgram {
 
     fn structure(&self) -> u64 {
         let once = if self.cell == Cell::MziClassical { 0 } else { structure::SINGLE_FREQUENCY };
-        structure::RECIPROCAL | structure::PASSIVE | once
+        let factors = self.arms.as_flattened().iter().chain(&self.input).chain(&self.output);
+        let passive = if factors.copied().all(|f| f <= 1.0) { structure::PASSIVE } else { 0 };
+        structure::RECIPROCAL | passive | once
     }
 
     fn fill(&self, phases: &[f64], matrix: &mut Field) {
@@ -198,8 +199,9 @@ impl Program for MeshProgram {
     }
 
     fn refuses(&self, _: EncodingMode, readout: ReadoutMode) -> Option<&'static str> {
-        (readout == ReadoutMode::Differential)
-            .then_some("a mesh has no pairs of outputs: use `coherent_real` (a balanced homodyne) instead of `differential`")
+        (readout == ReadoutMode::Differential).then_some(
+            "a mesh has no pairs of outputs: use `coherent_real` (a balanced homodyne) instead of `differential`",
+        )
     }
 }
 
@@ -304,7 +306,9 @@ mod tests {
         let program = program(&circuit);
         let phases = random_phases(&program, 8);
         let mut u: Vec<Vec<Complex>> = (0..n)
-            .map(|i| (0..n).map(|j| if i == j { Complex::ONE.scale(program.input[i]) } else { Complex::ZERO }).collect())
+            .map(|i| {
+                (0..n).map(|j| if i == j { Complex::ONE.scale(program.input[i]) } else { Complex::ZERO }).collect()
+            })
             .collect();
         for (i, site) in program.cells.iter().enumerate() {
             let t = program.block(i, phases[i], phases[210 + i]);
@@ -315,13 +319,13 @@ mod tests {
             }
         }
         let field = matrix(&program, &phases);
-        let mut power = [0.0; 2];
+        let mut power = 0.0;
         for (i, j) in (0..n).flat_map(|i| (0..n).map(move |j| (i, j))) {
             let v = u[i][j] * Complex::cis(phases[420 + i]).scale(program.output[i]);
             assert!((v.re - field.re[i * n + j]).abs() < 1e-13 && (v.im - field.im[i * n + j]).abs() < 1e-13);
-            power[0] += v.re * v.re + v.im * v.im;
+            power += v.re * v.re + v.im * v.im;
         }
-        assert!(power[0] < 0.9 * n as f64, "losses take power away: {power:?}");
+        assert!(power < 0.9 * n as f64, "losses take power away: {power}");
     }
 
     /// Closed forms of a single cell, as written in the language's conventions.
@@ -338,12 +342,8 @@ mod tests {
         // T = i e^{i theta/2} [[e^{i phi} sin, cos], [e^{i phi} cos, -sin]](theta/2)
         let (s, c) = (theta / 2.0).sin_cos();
         let lead = Complex::cis(theta / 2.0).times_i();
-        let mzi = [
-            (lead * Complex::cis(phi)).scale(s),
-            lead.scale(c),
-            (lead * Complex::cis(phi)).scale(c),
-            lead.scale(-s),
-        ];
+        let mzi =
+            [(lead * Complex::cis(phi)).scale(s), lead.scale(c), (lead * Complex::cis(phi)).scale(c), lead.scale(-s)];
         close(&run(Cell::Mzi, 0.4), mzi.map(|v| (v.re, v.im)), 0.4);
         let (s, c) = theta.sin_cos();
         let p = Complex::cis(phi);

@@ -14,7 +14,8 @@ use blackbeam_plugin::{PluginError, Result, structure};
 /// Self-coupling and round-trip transmission stay this far below 1: a lossless uncoupled ring has no answer at resonance.
 const BELOW_ONE: f64 = 1e-9;
 
-/// What is fixed of one ring: w = scale ((numerator + 4 p s) / (denominator + 4 p s)) and so on.
+/// What is fixed of one ring: T = (through + four_p s) / (closed + four_p s), and the drop port's share drop / (closed +
+/// four_p s).
 struct Ring {
     /// 4 a r (all-pass) or 4 a r1 r2.
     four_p: f64,

@@ -96,12 +96,17 @@ impl Diagnostic {
 pub struct Diagnostics {
     pub(crate) sources: Vec<Source>,
     pub(crate) list: Vec<Diagnostic>,
+    /// Errors and warnings beyond the first [`MAX_KEPT`].
+    pub(crate) dropped: [usize; 2],
 }
+
+/// As many diagnostics are kept; of the rest only the number.
+const MAX_KEPT: usize = 1000;
 
 impl Diagnostics {
     /// An empty collection for a file. The first source names the diagnostics that have no place.
     pub fn new(source: &Source) -> Self {
-        Diagnostics { sources: vec![source.clone()], list: Vec::new() }
+        Diagnostics { sources: vec![source.clone()], ..Diagnostics::default() }
     }
 
     /// Makes the places of another source known, so that diagnostics may point at them.
@@ -114,7 +119,9 @@ impl Diagnostics {
 
     /// Adds one, unless the very same is there already.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.list.contains(&diagnostic) {
+        if self.list.len() >= MAX_KEPT {
+            self.dropped[diagnostic.severity as usize] += 1;
+        } else if !self.list.contains(&diagnostic) {
             self.list.push(diagnostic);
         }
     }
@@ -126,6 +133,9 @@ impl Diagnostics {
         }
         for diagnostic in other.list {
             self.push(diagnostic);
+        }
+        for (sum, more) in self.dropped.iter_mut().zip(other.dropped) {
+            *sum += more;
         }
     }
 
@@ -141,10 +151,10 @@ impl Diagnostics {
 
     /// How many there are of one severity.
     pub fn count(&self, severity: Severity) -> usize {
-        self.list.iter().filter(|d| d.severity == severity).count()
+        self.list.iter().filter(|d| d.severity == severity).count() + self.dropped[severity as usize]
     }
 
-    /// All, in the order in which they were found.
+    /// All that were kept (the first thousand), in the order in which they were found.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.list.iter()
     }
@@ -193,6 +203,18 @@ mod tests {
         assert_eq!(did_you_mean("wl", keys), None);
         assert_eq!(did_you_mean("x", keys), None);
         assert_eq!(did_you_mean(&"a".repeat(100_000), keys), None);
+    }
+
+    #[test]
+    fn a_flood_is_counted_but_not_kept() {
+        let source = Source::new("x", "");
+        let mut found = Diagnostics::new(&source);
+        (0..3000).for_each(|i| found.push(Diagnostic::warning("w", format!("{i}"))));
+        assert!(!found.has_errors());
+        found.push(Diagnostic::error("e", "late"));
+        assert!(found.has_errors());
+        assert_eq!((found.iter().count(), found.count(Severity::Warning)), (MAX_KEPT, 3000));
+        assert!(found.render(false).ends_with("... and 2901 more\n\n"));
     }
 
     #[test]

@@ -16,8 +16,13 @@ impl Diagnostics {
             text += &renderer.render(&[self.group(diagnostic)]);
             text += "\n\n";
         }
-        if self.list.len() > MAX_SHOWN {
-            text += &format!("... and {} more\n\n", self.list.len() - MAX_SHOWN);
+        let hidden = self.list.len().saturating_sub(MAX_SHOWN) + self.dropped.iter().sum::<usize>();
+        if hidden > 0 {
+            text += &format!(
+                "... and {hidden} more
+
+"
+            );
         }
         text
     }

@@ -103,7 +103,9 @@ impl<'a> Checker<'a> {
 
 /// `expected a number, found a string`.
 fn wrong_type(node: &Node, expected: &[String]) -> Diagnostic {
-    let expected = listed(expected, "or");
+    // that an optional key may be left empty helps nobody
+    let named: Vec<String> = expected.iter().filter(|name| *name != "nothing").cloned().collect();
+    let expected = listed(if named.is_empty() { expected } else { &named }, "or");
     let mut error = Diagnostic::error("wrong-type", format!("expected {expected}, found {}", node.kind()))
         .at(node.span)
         .label(format!("expected {expected}"));
@@ -207,7 +209,7 @@ fn check_bounds(node: &Node, value: f64, parts: &[&Json], found: &mut Diagnostic
             if let Some(bound) = part.get(keyword).and_then(Json::as_f64).filter(|bound| !fits(value, *bound)) {
                 let bound = shown_number(bound);
                 let error = Diagnostic::error("out-of-range", format!("the number must be {words} {bound}"));
-                found.push(error.at(node.span).label(format!("expected a number {words} {bound}")));
+                found.push(error.at(node.span));
             }
         }
     }

@@ -5,7 +5,7 @@ use super::parameters::Block;
 use crate::circuit::{Actuator, Crosstalk, Curve, Dac, Number};
 use crate::file::{ActuatorEntry, CrosstalkEntry, CurveEntry, CurveForm, DriveQuantity};
 use crate::places::{Class, Places};
-use blackbeam_source::{Diagnostic, Key, Node, Span};
+use blackbeam_source::{Diagnostic, Key, Node, Severity, Span};
 use std::f64::consts::PI;
 
 /// Largest distance of exponential crosstalk if the file gives none, grid units.
@@ -36,6 +36,7 @@ impl Check {
     fn drives(&mut self, entry: &ActuatorEntry, node: &Node, places: &Places, blocks: &[Block]) -> Vec<usize> {
         let mut drives = Vec::new();
         let list = node.get("drives").unwrap_or(node);
+        let before = self.found.count(Severity::Error);
         for (span, selection) in self.select(places, &entry.drives, list) {
             let Some(index) = blocks.iter().position(|b| b.class == selection.class) else {
                 // a glob may name other places too
@@ -45,19 +46,22 @@ impl Check {
                 let message = "an actuator that drives a part of a block is not supported yet by this version";
                 self.error("not-supported-yet", message, span);
             }
-            // output phases that are not trained are not built either, as far as a preset can know
-            let is_built = selection.class != Class::Gamma || blocks[index].block.trainable || !self.is_preset(span);
-            if is_built && !drives.contains(&index) {
+            if self.is_built(&blocks[index], span) && !drives.contains(&index) {
                 drives.push(index);
             }
         }
-        if drives.is_empty() && !self.found.has_errors() {
+        if drives.is_empty() && self.found.count(Severity::Error) == before && !self.is_preset(list.span) {
             let known: Vec<String> = blocks.iter().map(|b| format!("`{}`", block_name(b))).collect();
             let error = Diagnostic::error("no-match", "this actuator drives no parameter").at(list.span);
             self.found.push(error.help(format!("parameters here: {}", known.join(", "))));
         }
         drives.sort_unstable();
         drives
+    }
+
+    /// Output phases that are not trained are not built either, as far as a preset (where `span` may stand) can know.
+    pub(super) fn is_built(&self, block: &Block, span: Span) -> bool {
+        block.class != Class::Gamma || block.block.trainable || !self.is_preset(span)
     }
 
     fn actuator(

@@ -53,7 +53,7 @@ impl Check {
             return None; // an error already, or a preset's path that this device does not have
         }
         let mut elements = Vec::new();
-        for (_, selection) in &selections {
+        for (span, selection) in &selections {
             let classes: &[Class] = match (quantity, selection.class) {
                 (DriftQuantity::Gain, Class::Out) => {
                     elements.extend(&selection.elements);
@@ -68,6 +68,9 @@ impl Check {
             };
             for class in classes {
                 let Some(index) = blocks.iter().position(|b| b.class == *class) else { continue };
+                if !self.is_built(&blocks[index], *span) {
+                    continue;
+                }
                 let first: usize = blocks[..index].iter().map(|b| b.block.names.len()).sum();
                 elements.extend(selection.elements.iter().map(|e| first + e));
             }

@@ -20,7 +20,7 @@ impl Check {
         let [(key, node)] = instances else {
             let error = Diagnostic::error("instances", format!("expected one instance, found {}", instances.len()));
             let error = error.at(instances.get(1).map_or(section.span, |(second, _)| second.span));
-            if !self.found.has_errors() || instances.len() > 1 {
+            if instances.len() > 1 || !root.get("instances").is_some_and(|node| self.was_cut(node.span)) {
                 self.found.push(error.help("for now a device is one instance of `mesh`, `mrr_bank` or `slm_matvec`"));
             }
             return None;
@@ -106,10 +106,10 @@ impl Check {
 /// (a, r) of a ring by name [torchonn's presets; the last one is astralora's].
 fn ring_of(preset: RingPreset) -> (f64, f64) {
     match preset {
-        RingPreset::HQ => (0.987, 0.99),
-        RingPreset::MQ => (0.925, 0.93),
-        RingPreset::LQ => (0.845, 0.85),
-        RingPreset::MORR => (0.8578, 0.8985),
+        RingPreset::Hq => (0.987, 0.99),
+        RingPreset::Mq => (0.925, 0.93),
+        RingPreset::Lq => (0.845, 0.85),
+        RingPreset::Morr => (0.8578, 0.8985),
         RingPreset::Astralora => (0.8, 0.9),
     }
 }

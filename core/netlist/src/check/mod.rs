@@ -121,6 +121,12 @@ impl Check {
         self.found.push(Diagnostic::error(code, message).at(span));
     }
 
+    /// True if something within `span` was taken out because it is not supported yet.
+    pub(super) fn was_cut(&self, span: Span) -> bool {
+        let within = |s: Span| s.start >= span.start && s.end <= span.end;
+        self.found.iter().any(|d| d.code == "not-supported-yet" && d.span.is_some_and(within))
+    }
+
     /// True for what comes from the preset.
     pub(super) fn is_preset(&self, span: Span) -> bool {
         self.preset.as_ref().is_some_and(|source| source.holds(span))

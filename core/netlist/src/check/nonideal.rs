@@ -58,7 +58,7 @@ impl Check {
                 self.place(&mut rules, &rule, Named::SplitAngle, "splitting_angle_sigma", &selections, generator, node);
             }
             // a quantity that is not supported yet was taken out and named
-            if !any && !self.found.has_errors() {
+            if !any && !self.was_cut(node.span) {
                 let known = "`split_angle`, `loss_dB`, `phase`, `a`, `r`, `zero_order` or `gain`";
                 let error = Diagnostic::error("missing-key", "this entry names no quantity").at(node.span);
                 self.found.push(error.help(format!("expected {known}")));

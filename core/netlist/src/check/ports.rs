@@ -3,7 +3,7 @@
 use super::Check;
 use crate::file::Paths;
 use crate::places::Places;
-use blackbeam_source::{Diagnostic, Node, Span, did_you_mean};
+use blackbeam_source::{Diagnostic, Node, Severity, Span, did_you_mean};
 
 /// The outer names of a device's ports, in order.
 pub(super) struct Outer {
@@ -23,13 +23,14 @@ impl Check {
         if entries.is_empty() {
             return default;
         }
+        let before = self.found.count(Severity::Error);
         let mut outer: [Vec<Option<(String, Span)>>; 2] = [vec![None; n_in], vec![None; n_out]];
         for (key, node) in entries {
             let Some(target) = node.as_str() else { continue };
             self.port(&key.name, key.span, target, node.span, places, &mut outer);
         }
         let [inputs, outputs] = outer;
-        if self.found.has_errors() {
+        if self.found.count(Severity::Error) > before {
             return default;
         }
         let missing = |side: &str, ports: &[Option<(String, Span)>]| {

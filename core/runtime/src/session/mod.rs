@@ -386,3 +386,6 @@ impl DeviceSession {
 fn largest(m: &Matrix) -> f64 {
     m.data.iter().fold(0.0, |a, v| v.abs().max(a))
 }
+
+#[cfg(test)]
+mod tests;

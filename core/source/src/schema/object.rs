@@ -45,7 +45,7 @@ pub(super) fn properties<'a>(parts: &[&'a Json]) -> Vec<(&'a str, &'a Json)> {
 }
 
 /// The names under `required`.
-pub(super) fn required<'a>(part: &'a Json) -> impl Iterator<Item = &'a str> {
+pub(super) fn required(part: &Json) -> impl Iterator<Item = &str> {
     part.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str)
 }
 

@@ -1,0 +1,58 @@
+//! The device files that come with Blackbeam, from text to answers.
+
+use blackbeam_netlist::{PRESET_NAMES, ReadOptions, read};
+use blackbeam_optics::Simulator;
+use blackbeam_plugin::{Call, Device, Key, Matrix, Purpose, can};
+use blackbeam_source::Source;
+use std::{fs, path::Path};
+
+#[test]
+fn every_device_opens_and_answers_with_every_preset() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../devices");
+    let mut opened = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let source = Source::new(&name, &fs::read_to_string(&path).unwrap());
+        for preset in PRESET_NAMES {
+            let options = ReadOptions { preset: Some(preset.to_string()), ..ReadOptions::default() };
+            let (circuit, _) = read(&source, &options).unwrap_or_else(|_| panic!("{name} is not a device file"));
+            let mut device = Simulator::open(&circuit, 1, 1).unwrap();
+            let call = Call {
+                stream: 0,
+                step: 0,
+                purpose: Purpose::Forward,
+                round: 0,
+                set: 0,
+                first_row: 0,
+                time_s: 1.0,
+            };
+            let descriptor = device.descriptor();
+            assert!(descriptor.can(can::READ_MATRIX), "{name}: these are linear layers");
+            let params: Vec<f64> = descriptor.parameters.iter().map(|p| p.initial).collect();
+            let applied = device.write_params(&params, &call).unwrap().values;
+            for (p, (asked, applied)) in descriptor.parameters.iter().zip(params.iter().zip(&applied[..])) {
+                assert!((asked - applied).abs() <= 0.5001 * p.resolution, "{name} {preset}: {}", p.name);
+            }
+            let rows = 64;
+            let mut x = vec![0.0; rows * descriptor.input.width];
+            Key::new(2).add_normal(0, 0.2, &mut x);
+            let x = Matrix::new(rows, descriptor.input.width, x);
+            let mut y = Matrix::zeros(rows, descriptor.output.width);
+            device.query(x.view(), y.view_mut(), &call).unwrap();
+            let matrix = device.read_matrix(&call).unwrap();
+            let (mut error, mut power) = (0.0, 0.0);
+            for (r, o) in (0..rows).flat_map(|r| (0..matrix.rows).map(move |o| (r, o))) {
+                let expected: f64 = matrix.row(o).iter().zip(x.row(r)).map(|(a, x)| a * x).sum();
+                error += (y[(r, o)] - expected).powi(2);
+                power += expected * expected;
+            }
+            let relative = (error / power).sqrt();
+            let bound = if preset == "ideal" { 1e-12 } else { 0.5 };
+            assert!(relative < bound && (relative > 0.0), "{name} {preset}: off by {relative}");
+            println!("{name} {preset}: off by {relative:.2e}, LSB {:.2e}", descriptor.lsb());
+            opened += 1;
+        }
+    }
+    assert!(opened >= 9, "three families with three presets");
+}
