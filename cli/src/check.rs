@@ -1,6 +1,6 @@
 //! `blackbeam check`.
 
-use crate::{Failure, args::CheckArgs, print};
+use crate::{Failure, args::CheckArgs, print, say};
 use blackbeam_netlist::ReadOptions;
 use blackbeam_runtime::trainer;
 use blackbeam_source::{Diagnostics, Source};
@@ -10,7 +10,8 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
     let input = |found: Diagnostics| Failure::Input(found.render(false));
     let source = Source::read(&args.file).map_err(input)?;
     let root = source.parse().map_err(input)?;
-    let experiment = ["model", "train", "devices", "data", "controls", "budget"].iter().any(|key| root.get(key).is_some());
+    let experiment =
+        ["model", "train", "devices", "data", "controls", "budget"].iter().any(|key| root.get(key).is_some());
     let (warnings, kind) = if experiment {
         let checked = trainer::check(&args.file, &args.set, None, false);
         (checked.map_err(|e| Failure::Input(e.to_string()))?.warnings, "experiment")
@@ -20,7 +21,7 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
         return Err(Failure::Input("--set is for experiments".into()));
     };
     if !warnings.is_empty() {
-        eprint!("{}", warnings.render(false));
+        say(warnings.render(false).trim_end());
     }
     print(&format!("{}: a usable {kind}\n", args.file.display()))
 }

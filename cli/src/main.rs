@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         .with_max_level(if args.verbose { tracing::Level::DEBUG } else { tracing::Level::WARN })
         .with_target(false)
         .without_time()
+        .log_internal_errors(false)
         .init();
     let outcome = match args.command {
         Command::Train(arguments) => train::run(arguments),
@@ -58,9 +59,9 @@ fn main() -> ExitCode {
 fn fail(message: &str, code: u8) -> ExitCode {
     let message = message.trim_end();
     if message.starts_with("error") || message.starts_with("warning") {
-        eprintln!("{message}");
+        say(message);
     } else {
-        eprintln!("error: {message}");
+        say(&format!("error: {message}"));
     }
     ExitCode::from(code)
 }
@@ -81,4 +82,9 @@ pub fn print(text: &str) -> Result<(), Failure> {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::Run(format!("cannot write: {e}"))),
         _ => Ok(()),
     }
+}
+
+/// Writes a line to standard error, which nobody has to read.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

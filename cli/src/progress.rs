@@ -1,5 +1,6 @@
 //! The progress bar of a run.
 
+use crate::say;
 use blackbeam_runtime::trainer::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -20,7 +21,7 @@ impl Terminal {
     fn line(&self, line: &str) {
         match &self.bar {
             Some(bar) if !bar.is_hidden() => bar.println(line),
-            _ => eprintln!("{line}"),
+            _ => say(line),
         }
     }
 }
@@ -36,13 +37,14 @@ impl Progress for Terminal {
         if self.quiet {
             return;
         }
-        let style = ProgressStyle::with_template("{prefix:16} {bar:30} {pos}/{len} steps  {per_sec}  {eta} left  {msg}");
+        let style =
+            ProgressStyle::with_template("{prefix:16} {bar:30} {pos}/{len} steps  {per_sec}  {eta} left  {msg}");
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(run.to_owned());
         bar.set_position(at);
         if bar.is_hidden() {
-            eprintln!("{run}: from step {at} to {total}");
+            say(&format!("{run}: from step {at} to {total}"));
         }
         self.bar = Some(bar);
     }
@@ -62,7 +64,7 @@ impl Progress for Terminal {
             None => format!("  test loss {loss:.4}"),
         };
         if self.bar.as_ref().is_some_and(|bar| bar.is_hidden()) {
-            eprintln!("{}: step {step}{}", self.run, self.tested);
+            say(&format!("{}: step {step}{}", self.run, self.tested));
         }
     }
 

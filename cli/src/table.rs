@@ -9,7 +9,16 @@ pub fn of(outcome: &Outcome) -> String {
     let quality = summary.results.iter().find_map(|r| r.quality.as_ref()).map_or("accuracy", |(name, _)| name);
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_header(["run", &format!("test {quality}"), "test loss", "vectors", "configurations", "device s", "J", "host s"]);
+    table.set_header([
+        "run",
+        &format!("test {quality}"),
+        "test loss",
+        "vectors",
+        "configurations",
+        "device s",
+        "J",
+        "host s",
+    ]);
     for result in &summary.results {
         table.add_row(row(result));
     }

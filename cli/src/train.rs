@@ -1,6 +1,6 @@
 //! `blackbeam train`.
 
-use crate::{Failure, args::TrainArgs, print, progress::Terminal, table};
+use crate::{Failure, args::TrainArgs, print, progress::Terminal, say, table};
 use blackbeam_runtime::trainer::{Progress, Request, Start, Status, TrainError, train};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::{
@@ -43,7 +43,8 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
     };
     if outcome.summary.status == Status::Interrupted {
         debug_assert!(interrupt.load(Ordering::Relaxed));
-        eprintln!("interrupted; a checkpoint was written. Go on with:\n  blackbeam train --resume {}", outcome.dir.display());
+        let dir = outcome.dir.display();
+        say(&format!("interrupted; a checkpoint was written. Go on with:\n  blackbeam train --resume {dir}"));
         return Err(Failure::Interrupted);
     }
     if args.quiet { Ok(()) } else { print(&table::of(&outcome)) }

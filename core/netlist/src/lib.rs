@@ -37,6 +37,8 @@ pub use overlay::PRESET_NAMES;
 pub struct ReadOptions {
     /// `{instance: {setting: value}}`, as if written in the file.
     pub settings: serde_json::Map<String, serde_json::Value>,
+    /// What messages call the settings; `settings of the experiment` if empty.
+    pub settings_name: String,
     /// Another preset than the file's: `ideal`, `typical` or `pessimistic`.
     pub preset: Option<String>,
     /// Without any non-ideality: no converters, no errors of actuators, no `nonideal`, `drift` or noise. Parameters, their

@@ -47,7 +47,8 @@ pub(crate) fn apply_settings(root: &mut Node, options: &ReadOptions, found: &mut
     }
     // read as if it were a file, so that errors can point into it
     let text = serde_json::Value::Object(options.settings.clone()).to_string();
-    let source = Source::new("settings of the experiment", text);
+    let name = &options.settings_name;
+    let source = Source::new(if name.is_empty() { "settings of the experiment" } else { name }, text);
     found.add_source(&source);
     let over = match source.parse() {
         Ok(over) => over,

@@ -38,7 +38,7 @@
 //!     }
 //!
 //!     fn cost(&self, inputs: &CostInputs) -> Cost {
-//!         Cost { vectors: 2 * inputs.batch as u64, configurations: 2 }
+//!         Cost { vectors: 2 * inputs.batch as u64, configurations: 2, losses: 0 }
 //!     }
 //! }
 //!

@@ -224,6 +224,8 @@ pub struct Cost {
     pub vectors: u64,
     /// Configurations of the device's parameters.
     pub configurations: u64,
+    /// How many of the probes want the loss ([`Want::Loss`]): the host adds what devices further on are sent for them.
+    pub losses: u64,
 }
 
 /// What the cost of a method depends on.

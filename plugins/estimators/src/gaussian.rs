@@ -293,7 +293,8 @@ impl Estimator for Estimate {
 
     fn cost(&self, inputs: &CostInputs) -> Cost {
         let configurations = self.queries();
-        Cost { vectors: configurations.saturating_mul(inputs.batch as u64), configurations }
+        let losses = if self.settings.objective == Objective::Loss { configurations } else { 0 };
+        Cost { vectors: configurations.saturating_mul(inputs.batch as u64), configurations, losses }
     }
 }
 

@@ -106,6 +106,7 @@ impl Host<'_> {
                     assert!(probe.set.values.is_empty(), "no array of the size of the parameters crosses");
                     cost.vectors += self.x.rows as u64;
                     cost.configurations += 1;
+                    cost.losses += u64::from(probe.want == Want::Loss);
                     let mut params = self.params.clone();
                     probe.set.expand(&mut params).unwrap();
                     let y = query(&params, &self.x);

@@ -160,7 +160,7 @@ impl Surrogate for Integrator {
 
     fn cost(&self, inputs: &CostInputs) -> Cost {
         let vectors = 2 * (self.tracked.rank + self.samples) as u64;
-        self.tracked.cost(inputs, Cost { vectors, configurations: 2 })
+        self.tracked.cost(inputs, Cost { vectors, configurations: 2, losses: 0 })
     }
 
     fn save(&self) -> Result<Vec<u8>> {

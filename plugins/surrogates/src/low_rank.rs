@@ -135,7 +135,7 @@ impl Tracked {
 
     /// Cost of a full reconstruction.
     pub fn reconstruction_cost(&self) -> Cost {
-        Cost { vectors: self.d_in as u64, configurations: 1 }
+        Cost { vectors: self.d_in as u64, configurations: 1, losses: 0 }
     }
 
     /// The answers, if there are `number` of them with `rows` rows of outputs each.

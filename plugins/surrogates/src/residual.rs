@@ -144,7 +144,7 @@ impl Surrogate for Corrector {
 
     fn cost(&self, inputs: &CostInputs) -> Cost {
         let vectors = (self.tracked.rank + self.samples) as u64;
-        self.tracked.cost(inputs, Cost { vectors, configurations: 1 })
+        self.tracked.cost(inputs, Cost { vectors, configurations: 1, losses: 0 })
     }
 
     fn save(&self) -> Result<Vec<u8>> {

@@ -87,7 +87,7 @@ fn gradient_is_that_of_the_factors_whatever_the_batch() {
 fn costs_what_it_says() {
     let (d_in, d_out) = (8, 10);
     let host = Host::new(normal(Key::new(6), d_out, d_in, 1.0), Key::new(7));
-    let cost = |vectors, configurations| Cost { vectors, configurations };
+    let cost = |vectors, configurations| Cost { vectors, configurations, losses: 0 };
     for (plugin, settings, build, update) in [
         (&IPsi as &dyn SurrogatePlugin, r#"{"rank": 3, "samples": 5}"#, cost(8, 1), cost(16, 2)),
         (&IPsi, r#"{"rank": 8, "samples": 5}"#, cost(8, 1), cost(16, 2)),

@@ -222,6 +222,19 @@ impl LockFile {
     }
 }
 
+/// The plugins of a library that is the one that was added to the lock. It is read, not loaded.
+///
+/// # Errors
+/// `Missing`, `NotAdded`, `Changed`; `Io` if it cannot be read.
+pub fn verify<'a>(lock: Option<&'a LockFile>, path: &Path) -> Result<&'a [LockedPlugin], HostError> {
+    canonical(path)?;
+    match lock.map_or(Ok(Verification::NotAdded), |lock| lock.verify(path))? {
+        Verification::Verified(library) => Ok(&library.plugins),
+        Verification::NotAdded => Err(HostError::NotAdded { path: path.to_owned() }),
+        Verification::Changed => Err(HostError::Changed { path: path.to_owned() }),
+    }
+}
+
 /// What an experiment may know of a plugin before anything runs: a built-in one from the registry, one of a library from
 /// the lock. Loads nothing.
 pub fn look_up(registry: &Registry, lock: Option<&LockFile>, kind: Kind, name: &str, library: Option<&Path>) -> Lookup {
@@ -232,19 +245,14 @@ pub fn look_up(registry: &Registry, lock: Option<&LockFile>, kind: Kind, name: &
             Err(error) => Lookup::NotVerified(error.to_string()),
         };
     };
-    let path = library.to_owned();
-    let unverified = |error: HostError| Lookup::NotVerified(error.to_string());
-    match lock.map_or(Ok(Verification::NotAdded), |lock| lock.verify(library)) {
-        Ok(Verification::Verified(locked)) => {
-            let of_kind = || locked.plugins.iter().filter(|plugin| plugin.kind == kind);
-            match of_kind().find(|plugin| plugin.name == name) {
-                Some(plugin) => Lookup::Known(Box::new(plugin.manifest())),
-                None => Lookup::Unknown(of_kind().map(|plugin| plugin.name.clone()).collect()),
-            }
-        }
-        Ok(Verification::NotAdded) => unverified(HostError::NotAdded { path }),
-        Ok(Verification::Changed) => unverified(HostError::Changed { path }),
-        Err(error) => unverified(error),
+    let plugins = match verify(lock, library) {
+        Ok(plugins) => plugins,
+        Err(error) => return Lookup::NotVerified(error.to_string()),
+    };
+    let of_kind = || plugins.iter().filter(|plugin| plugin.kind == kind);
+    match of_kind().find(|plugin| plugin.name == name) {
+        Some(plugin) => Lookup::Known(Box::new(plugin.manifest())),
+        None => Lookup::Unknown(of_kind().map(|plugin| plugin.name.clone()).collect()),
     }
 }
 

@@ -11,7 +11,7 @@ mod lockfile;
 mod registry;
 
 pub use loader::InterfaceVersion;
-pub use lockfile::{LOCK_NAME, LockFile, LockedLibrary, LockedPlugin, Verification, look_up};
+pub use lockfile::{LOCK_NAME, LockFile, LockedLibrary, LockedPlugin, Verification, look_up, verify};
 pub use registry::{LoadedLibrary, Registered, Registry};
 
 use blackbeam_plugin::{Kind, PluginError};

@@ -1,6 +1,6 @@
 //! The plugins of this process.
 
-use super::{HostError, InterfaceVersion, LockFile, Verification, at, canonical, loader};
+use super::{HostError, InterfaceVersion, LockFile, at, canonical, loader, verify};
 use crate::run::hash_bytes;
 use blackbeam_plugin::{
     Descriptor, Device, Estimator, Kind, Manifest, Open, Plugin, PluginError, Surrogate, guard::guard,
@@ -14,6 +14,8 @@ use std::{
 
 /// Where plugins are that are not in a library.
 const BUILT_IN: &str = "built in";
+/// Keys that stand beside the settings of a method in an experiment.
+const TAKEN: [&str; 2] = ["method", "library"];
 
 /// A plugin that can be used.
 pub struct Registered {
@@ -140,14 +142,10 @@ impl Registry {
     /// Loads a library that is in `plugins.lock`, as it was when it was added.
     ///
     /// # Errors
-    /// `NotAdded`, `Changed`; else as [`load`](Self::load). Nothing of a library that is not verified is run.
+    /// `Missing`, `NotAdded`, `Changed`; else as [`load`](Self::load). Nothing of a library that is not verified is run.
     pub fn load_verified(&mut self, path: &Path, lock: Option<&LockFile>) -> Result<&LoadedLibrary, HostError> {
-        let verification = lock.map_or(Ok(Verification::NotAdded), |lock| lock.verify(path))?;
-        match verification {
-            Verification::Verified(_) => self.load(path),
-            Verification::NotAdded => Err(HostError::NotAdded { path: path.to_owned() }),
-            Verification::Changed => Err(HostError::Changed { path: path.to_owned() }),
-        }
+        verify(lock, path)?;
+        self.load(path)
     }
 
     /// The plugin of this kind and name: a built-in one, or one of `library`, which must have been loaded.
@@ -198,6 +196,12 @@ fn register(plugins: Vec<Plugin>, place: &str) -> Result<Vec<Registered>, HostEr
         }
         let schema = serde_json::from_str::<Map<String, Value>>(&manifest.settings_schema)
             .map_err(|error| wrong(format!("has a settings schema that is not a JSON object ({error})")))?;
+        let settings = schema.get("properties").and_then(Value::as_object);
+        if let Some(taken) =
+            TAKEN.iter().find(|key| kind != Kind::Device && settings.is_some_and(|s| s.contains_key(**key)))
+        {
+            return Err(wrong(format!("has a setting `{taken}`, which means something else in an experiment")));
+        }
         Ok(Registered { manifest, schema: Value::Object(schema), plugin, place: place.to_owned() })
     };
     plugins.into_iter().map(register).collect()

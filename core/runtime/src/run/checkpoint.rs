@@ -108,26 +108,26 @@ impl Checkpoint {
         let header = HashMap::from([("state".to_owned(), self.state.to_string())]);
         let bytes = safetensors::serialize(views, Some(header)).map_err(|e| not_a_run(&path, e))?;
         write_atomically(&path, &bytes)?;
-        let old = list(dir)?;
+        let old = list(&dir.file("checkpoints"))?;
         for path in old.iter().rev().skip(KEPT) {
             fs::remove_file(path).map_err(at(path))?;
         }
         Ok(path)
     }
 
-    /// Reads the newest checkpoint that is whole.
+    /// Reads the newest checkpoint that is whole. `None` if the run ended before its first one.
     ///
     /// # Errors
-    /// If there is none.
-    pub fn latest(dir: &RunDir) -> Result<(Self, PathBuf), RunError> {
-        let mut why = "there is no checkpoint: the run ended before its first one".to_owned();
-        for path in list(dir)?.iter().rev() {
+    /// If there are checkpoints and none is whole.
+    pub fn latest(dir: &RunDir) -> Result<Option<(Self, PathBuf)>, RunError> {
+        let mut broken = None;
+        for path in list(&dir.file("checkpoints"))?.iter().rev() {
             match Self::read(path) {
-                Ok(checkpoint) => return Ok((checkpoint, path.clone())),
-                Err(e) => why = e.to_string(),
+                Ok(checkpoint) => return Ok(Some((checkpoint, path.clone()))),
+                Err(e) => broken = Some(e.to_string()),
             }
         }
-        Err(RunError::NotARun { path: dir.path().to_owned(), why })
+        broken.map_or(Ok(None), |why| Err(RunError::NotARun { path: dir.path().to_owned(), why }))
     }
 
     fn read(path: &Path) -> Result<Self, RunError> {
@@ -159,12 +159,11 @@ fn not_a_run(path: &Path, why: impl ToString) -> RunError {
     RunError::NotARun { path: path.to_owned(), why: why.to_string() }
 }
 
-/// Paths of all checkpoints, oldest first.
-fn list(dir: &RunDir) -> Result<Vec<PathBuf>, RunError> {
-    let folder = dir.file("checkpoints");
+/// Paths of all checkpoints in a folder, oldest first.
+pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
     let mut paths = Vec::new();
-    for entry in fs::read_dir(&folder).map_err(at(&folder))? {
-        let path = entry.map_err(at(&folder))?.path();
+    for entry in fs::read_dir(folder).map_err(at(folder))? {
+        let path = entry.map_err(at(folder))?.path();
         if path.extension().is_some_and(|e| e == "safetensors") {
             paths.push(path);
         }
@@ -195,19 +194,26 @@ mod tests {
         for step in 0..5 {
             checkpoint(step).save(&dir, step).unwrap();
         }
-        assert_eq!(list(&dir).unwrap().len(), 3);
-        let (mut latest, path) = Checkpoint::latest(&dir).unwrap();
+        assert_eq!(list(&dir.file("checkpoints")).unwrap().len(), 3);
+        assert!(matches!(RunDir::create(folder.path()), Err(RunError::Exists(_))));
+        let (mut latest, path) = Checkpoint::latest(&dir).unwrap().unwrap();
         latest.tensors.sort_by(|a, b| a.name.cmp(&b.name));
         assert_eq!(latest, checkpoint(4));
         // a broken last one is passed over
         fs::write(path, b"broken").unwrap();
-        assert_eq!(Checkpoint::latest(&dir).unwrap().0.state["step"], 3);
+        assert_eq!(Checkpoint::latest(&dir).unwrap().unwrap().0.state["step"], 3);
+        for path in list(&dir.file("checkpoints")).unwrap() {
+            fs::write(path, b"broken").unwrap();
+        }
+        assert!(matches!(Checkpoint::latest(&dir), Err(RunError::NotARun { .. })));
     }
 
     #[test]
-    fn a_run_without_a_checkpoint_says_so() {
+    fn a_directory_without_a_checkpoint_can_be_begun_again() {
         let folder = tempfile::tempdir().unwrap();
-        let dir = RunDir::create(folder.path()).unwrap();
-        assert!(Checkpoint::latest(&dir).unwrap_err().to_string().contains("no checkpoint"));
+        for _ in 0..2 {
+            let dir = RunDir::create(folder.path()).unwrap();
+            assert!(Checkpoint::latest(&dir).unwrap().is_none());
+        }
     }
 }

@@ -3,7 +3,11 @@
 use super::{RunDir, RunError, at};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// A file that the run depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +31,9 @@ pub struct Lock {
     pub devices: BTreeMap<String, LockedFile>,
     /// Plugin libraries, by path.
     pub plugins: BTreeMap<String, LockedFile>,
+    /// Folder of the `plugins.lock` that knew the libraries, if there was one.
+    #[serde(default)]
+    pub plugins_lock: Option<PathBuf>,
     /// Files of the data set (empty if it is generated).
     pub data: Vec<LockedFile>,
     /// The run's seed.
@@ -133,6 +140,7 @@ mod tests {
             binary: "b".into(),
             devices: BTreeMap::from([("mesh".to_owned(), file("mesh.yml"))]),
             plugins: BTreeMap::new(),
+            plugins_lock: None,
             data: vec![file("train")],
             seed: 1,
             pinned: String::new(),

@@ -57,19 +57,20 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> RunError + '_ {
 pub struct RunDir(PathBuf);
 
 impl RunDir {
-    /// Makes a new run directory at `path`.
+    /// Makes a new run directory at `path`, or takes one over in which no run came as far as its first checkpoint.
     ///
     /// # Errors
     /// If there is a run already, or it cannot be made.
     pub fn create(path: &Path) -> Result<Self, RunError> {
-        if path.join("lock.json").exists() {
+        let checkpoints = path.join("checkpoints");
+        fs::create_dir_all(&checkpoints).map_err(at(path))?;
+        if !checkpoint::list(&checkpoints)?.is_empty() {
             return Err(RunError::Exists(path.to_owned()));
         }
-        fs::create_dir_all(path.join("checkpoints")).map_err(at(path))?;
         Ok(RunDir(path.to_owned()))
     }
 
-    /// The first of `base`, `base-2`, `base-3`, ... that holds no run.
+    /// The first of `base`, `base-2`, `base-3`, ... in which no run was begun.
     pub fn free(base: &Path) -> PathBuf {
         let taken = |p: &Path| p.join("lock.json").exists();
         if !taken(base) {

@@ -31,6 +31,18 @@ pub enum SessionError {
     /// A method or the network asked for something that cannot be asked.
     #[error("{0}")]
     Method(String),
+    /// More than the device budget allows.
+    #[error("the device budget is spent: {purpose} of device `{device}` takes {wanted} vectors, and {left} are left")]
+    Budget {
+        /// Name of the device in the experiment.
+        device: String,
+        /// What the vectors are for.
+        purpose: &'static str,
+        /// Vectors of the call.
+        wanted: u64,
+        /// Vectors left.
+        left: u64,
+    },
     /// The ledger's file.
     #[error("the ledger cannot be written: {0}")]
     Ledger(#[from] std::io::Error),
@@ -263,21 +275,19 @@ impl Driver {
             return Ok(());
         }
         let cost = write_cost(&self.descriptor, self.held.as_ref().map(|h| h.params.as_slice()), &wanted.params);
+        let what = format!("a write (step {})", wanted.call.step);
         for attempt in 1.. {
             self.held = None;
             self.spend(purpose, wanted.call.step, &cost)?;
-            match self.device.write_params(&wanted.params, &wanted.call) {
-                Ok(applied) if applied.values.len() != wanted.params.len() => {
-                    let message = format!("{} values applied of {} asked", applied.values.len(), wanted.params.len());
-                    return Err(self.failed("a write", PluginError::new(Code::SHAPE, message)));
-                }
+            let written = self.device.write_params(&wanted.params, &wanted.call);
+            match written.and_then(|applied| self.checked_applied(applied.values.into())) {
                 Ok(applied) => {
-                    self.held_applied = applied.values.into();
+                    self.held_applied = applied;
                     self.held = Some(wanted.clone());
                     return Ok(());
                 }
-                Err(e) if e.retryable && attempt < ATTEMPTS => retrying(&self.name, "a write", &e),
-                Err(e) => return Err(self.failed(&format!("a write (step {})", wanted.call.step), e)),
+                Err(e) if e.retryable && attempt < ATTEMPTS => retrying(&self.name, &what, &e),
+                Err(e) => return Err(self.failed(&what, e)),
             }
         }
         unreachable!("the loop returns by its last attempt")
@@ -352,7 +362,7 @@ impl Driver {
             self.held = None;
             self.spend(first.purpose, first.step, &cost)?;
             y.fill(f64::NAN);
-            let outcome = send_sets(
+            let outcome: Result<Vec<Vec<f64>>, PluginError> = send_sets(
                 &mut *self.device,
                 self.descriptor.dtype,
                 bases,
@@ -362,15 +372,19 @@ impl Driver {
                 (&mut y, d_out),
                 want_applied,
             )
-            .and_then(|applied| finite(&y).map(|()| applied));
+            .and_then(|applied| finite(&y).map(|()| applied))
+            .and_then(|applied| match applied.len() {
+                n if !want_applied || n == groups.len() => {
+                    applied.into_iter().map(|a| self.checked_applied(a)).collect()
+                }
+                n => Err(PluginError::new(
+                    Code::SHAPE,
+                    format!("{n} answers say what was applied, {} were asked", groups.len()),
+                )),
+            });
             match outcome {
                 Ok(applied) => {
                     self.held = self.programmed.clone();
-                    let n = groups.last().map_or(0, |g| g.params.len());
-                    if want_applied && (applied.len() != groups.len() || applied.iter().any(|a| a.len() != n)) {
-                        let e = PluginError::new(Code::SHAPE, "the applied parameters have the wrong shape");
-                        return Err(self.failed(&what, e));
-                    }
                     self.held_applied = applied.last().cloned().unwrap_or_default();
                     let rows = x.rows;
                     let mut applied = applied.into_iter();
@@ -384,6 +398,21 @@ impl Driver {
             }
         }
         unreachable!("the loop returns by its last attempt")
+    }
+
+    /// What a device says it has applied, if that can be true.
+    fn checked_applied(&self, applied: Vec<f64>) -> Result<Vec<f64>, PluginError> {
+        let parameters = &self.descriptor.parameters;
+        if applied.len() != parameters.len() {
+            let message = format!("{} values applied of {} asked", applied.len(), parameters.len());
+            return Err(PluginError::new(Code::SHAPE, message));
+        }
+        match parameters.iter().zip(&applied).find(|(_, v)| !v.is_finite()) {
+            None => Ok(applied),
+            Some((p, v)) => {
+                Err(PluginError::new(Code::NONFINITE, format!("{v} was applied to parameter `{}`", p.name)))
+            }
+        }
     }
 
     /// Charges the physical column, ahead of the call.

@@ -79,12 +79,12 @@ impl DeviceSession {
         x: &Matrix,
         call: (u64, Purpose, u32, u32),
     ) -> Result<Matrix, SessionError> {
-        let (scaled, _) = self.input.apply(x, self.driver.descriptor(), &self.options.name)?;
+        let (scaled, clipped) = self.input.apply(x, self.driver.descriptor(), &self.options.name)?;
         let (step, purpose, round, set) = call;
         let call = self.call(step, purpose, round, set);
         let mut y = self.driver.group(params, &scaled, call)?;
         self.scale_back(&mut y);
-        self.keep(params, x, &y);
+        self.keep(params, (x, &scaled, &clipped), &y);
         Ok(y)
     }
 
@@ -122,7 +122,7 @@ impl DeviceSession {
 
     /// Consecutive probes on the batch, each at its own configuration.
     fn batch(&mut self, probes: &[Probe], first: usize, round: Round<'_>) -> Result<Vec<Answer>, SessionError> {
-        let (scaled, _) = self.input.apply(round.x, self.driver.descriptor(), &self.options.name)?;
+        let (scaled, clipped) = self.input.apply(round.x, self.driver.descriptor(), &self.options.name)?;
         let mut groups = Vec::with_capacity(probes.len());
         for (i, probe) in probes.iter().enumerate() {
             let params = self.expand(&probe.set)?;
@@ -135,7 +135,7 @@ impl DeviceSession {
         let mut answers = Vec::with_capacity(probes.len());
         for ((probe, group), (mut y, applied)) in probes.iter().zip(&groups).zip(sent) {
             self.scale_back(&mut y);
-            self.keep(&group.params, round.x, &y);
+            self.keep(&group.params, (round.x, &scaled, &clipped), &y);
             answers.push(self.answer(probe, y, applied, round)?);
         }
         Ok(answers)
@@ -184,7 +184,7 @@ impl DeviceSession {
             y.row_mut(r).iter_mut().for_each(|v| *v *= factor);
         }
         if !backward {
-            self.keep(params, &probe.own, &y);
+            self.keep(params, (&probe.own, &scaled, &[]), &y);
         }
         Ok(y)
     }

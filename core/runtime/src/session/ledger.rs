@@ -4,6 +4,7 @@
 //! retried or resumed. *Physical* is all that the hardware was asked to do, with retries, restarts and work lost to a
 //! crash. Physical lines are written ahead of their call, so that a killed process has counted what it sent.
 
+use super::SessionError;
 use blackbeam_plugin::Purpose;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -11,7 +12,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, BufRead, BufReader, Write},
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// What something cost.
@@ -114,9 +115,17 @@ struct Line {
     cost: Account,
 }
 
-/// The append-only file of the physical column, shared by all devices of a run directory.
+/// The append-only file of the physical column, shared by all devices of a run directory. It also keeps their budget:
+/// whatever is sent is written here before.
 #[derive(Clone, Debug)]
-pub struct PhysicalFile(Arc<Mutex<File>>);
+pub struct PhysicalFile(Arc<Mutex<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    file: File,
+    /// Vectors that may still be sent.
+    left: u64,
+}
 
 impl PhysicalFile {
     /// Opens the file for appending and reads what earlier processes spent.
@@ -141,19 +150,47 @@ impl PhysicalFile {
         if cut_short {
             file.write_all(b"\n")?;
         }
-        Ok((PhysicalFile(Arc::new(Mutex::new(file))), spent))
+        Ok((PhysicalFile(Arc::new(Mutex::new(Inner { file, left: u64::MAX }))), spent))
+    }
+
+    /// Lets no more than `vectors` be sent from now on.
+    pub fn limit(&self, vectors: u64) {
+        self.inner().left = vectors;
+    }
+
+    /// Vectors that may still be sent; `u64::MAX` without a limit.
+    pub fn left(&self) -> u64 {
+        self.inner().left
     }
 
     /// Appends one line, in one write, so that it survives the process.
     ///
     /// # Errors
-    /// If the file cannot be written.
-    pub fn append(&self, run: &str, device: &str, purpose: Purpose, step: u64, cost: &Account) -> io::Result<()> {
+    /// `Budget` if less than the cost is left; `Ledger` if the file cannot be written.
+    pub fn append(
+        &self,
+        run: &str,
+        device: &str,
+        purpose: Purpose,
+        step: u64,
+        cost: &Account,
+    ) -> Result<(), SessionError> {
+        let mut inner = self.inner();
+        inner.left = inner.left.checked_sub(cost.vectors).ok_or_else(|| SessionError::Budget {
+            device: device.into(),
+            purpose: purpose.name(),
+            wanted: cost.vectors,
+            left: inner.left,
+        })?;
         let entry = Line { run: run.into(), device: device.into(), purpose: purpose.name().into(), step, cost: *cost };
-        let mut text = serde_json::to_vec(&entry)?;
+        let mut text = serde_json::to_vec(&entry).map_err(io::Error::from)?;
         text.push(b'\n');
-        let mut file = self.0.lock().map_err(|_| io::Error::other("the ledger's lock is poisoned"))?;
-        file.write_all(&text)
+        Ok(inner.file.write_all(&text)?)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -179,5 +216,20 @@ mod tests {
         assert_eq!(spent.everything().vectors, 9);
         assert_eq!(spent.total().vectors, 6);
         assert_eq!(spent.training().configurations, 2);
+    }
+
+    #[test]
+    fn nothing_is_sent_beyond_the_budget() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.jsonl");
+        let (file, _) = PhysicalFile::open(&path).unwrap();
+        file.limit(5);
+        let send = |vectors| file.append("main", "mesh", Purpose::Probe, 0, &Account { vectors, ..Account::default() });
+        send(3).unwrap();
+        let error = send(3).unwrap_err().to_string();
+        assert!(error.contains("`mesh`") && error.contains("3 vectors") && error.contains("2 are left"), "{error}");
+        send(2).unwrap();
+        send(0).unwrap();
+        assert_eq!(PhysicalFile::open(&path).unwrap().1.everything().vectors, 5);
     }
 }

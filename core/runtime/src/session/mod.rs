@@ -82,7 +82,7 @@ pub struct DeviceSession {
 pub struct Observation {
     /// Parameters asked.
     pub params: Vec<f64>,
-    /// Inputs [rows, d_in].
+    /// Inputs [rows, d_in] as they were sent: what was clipped stands at the end of the range.
     pub x: Matrix,
     /// Outputs [rows, d_out].
     pub y: Matrix,
@@ -282,7 +282,7 @@ impl DeviceSession {
             self.driver.saw(&outputs);
         }
         self.scale_back(&mut outputs);
-        self.keep(&params, x, &outputs);
+        self.keep(&params, (x, &scaled, &clipped), &outputs);
         Ok(Answered { outputs, clipped })
     }
 
@@ -337,9 +337,14 @@ impl DeviceSession {
         y.data.iter_mut().for_each(|v| *v *= factor);
     }
 
-    fn keep(&mut self, params: &[f64], x: &Matrix, y: &Matrix) {
+    /// Keeps what was seen: inputs as the network gave them and as they were sent.
+    fn keep(&mut self, params: &[f64], (x, sent, clipped): (&Matrix, &Matrix, &[bool]), y: &Matrix) {
         if let Some(observed) = &mut self.observed {
-            observed.push(Observation { params: params.to_vec(), x: x.clone(), y: y.clone() });
+            let mut x = x.clone();
+            for (i, _) in clipped.iter().enumerate().filter(|(_, clipped)| **clipped) {
+                x.data[i] = sent.data[i] * self.input.value();
+            }
+            observed.push(Observation { params: params.to_vec(), x, y: y.clone() });
         }
     }
 
@@ -357,20 +362,25 @@ impl DeviceSession {
         };
         let call = self.call(0, Purpose::Calibration, 0, 0);
         if self.driver.follows() {
-            let mut range = self.options.output.start.unwrap_or(1.0);
-            let tries = if self.options.output.start.is_some() { 1 } else { TRIES };
-            for _ in 0..tries {
-                self.driver.set_full_scale(range)?;
-                if tries == 1 {
-                    break;
-                }
-                let peak = largest(&ask(&mut self.driver, call)?);
-                if peak > 0.9 * range {
-                    range *= 2.0;
-                } else if peak < 0.2 * range && peak > 0.0 {
-                    range *= 0.5;
-                } else {
-                    break;
+            match self.options.output.start {
+                Some(range) => self.driver.set_full_scale(range)?,
+                None => {
+                    let mut range = 1.0;
+                    for _ in 0..TRIES {
+                        self.driver.set_full_scale(range)?;
+                        let peak = largest(&ask(&mut self.driver, call)?);
+                        let fits = (0.2 * range..=0.9 * range).contains(&peak);
+                        range = match peak {
+                            0.0 => break,
+                            _ if fits => self.options.output.margin * peak,
+                            _ if peak > range * 0.9 => 2.0 * range,
+                            _ => 0.5 * range,
+                        };
+                        if fits {
+                            self.driver.set_full_scale(range)?;
+                            break;
+                        }
+                    }
                 }
             }
         }

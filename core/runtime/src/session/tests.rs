@@ -79,11 +79,15 @@ fn descriptor(bits: u64, max_batch: usize) -> Descriptor {
 
 impl Noisy {
     fn answer(&self, params: &[f64], write: &Call, x: &[f64], y: &mut [f64], call: &Call) {
-        let key = |c: &Call| Key::new(c.stream).with(c.step).with(c.purpose as u64).with(u64::from(c.round)).with(u64::from(c.set));
+        let key = |c: &Call| {
+            Key::new(c.stream).with(c.step).with(c.purpose as u64).with(u64::from(c.round)).with(u64::from(c.set))
+        };
         for (r, (x, y)) in x.chunks(D_IN).zip(y.chunks_mut(D_OUT)).enumerate() {
             let row = key(call).with(call.first_row + r as u64);
             for (o, y) in y.iter_mut().enumerate() {
-                let weight = |i: usize| params[o * D_IN + i] + 0.1 * key(write).normal((o * D_IN + i) as u64) + 0.01 * call.time_s;
+                let weight = |i: usize| {
+                    params[o * D_IN + i] + 0.1 * key(write).normal((o * D_IN + i) as u64) + 0.01 * call.time_s
+                };
                 *y = (0..D_IN).map(|i| weight(i) * x[i]).sum::<f64>() + 0.1 * row.normal(o as u64);
             }
         }
@@ -328,6 +332,12 @@ fn a_linear_device_answers_in_the_networks_units() {
     let answered = bench.session.forward(&louder, 0, Purpose::Evaluation, 0, 0).unwrap();
     assert_eq!(answered.clipped.iter().filter(|c| **c).count(), 1);
     assert!(answered.clipped[4]);
+    // what is observed is what was sent
+    bench.session.observe();
+    bench.session.forward(&louder, 0, Purpose::Evaluation, 0, 1).unwrap();
+    let seen = bench.session.take_observations();
+    assert_eq!(seen[0].x.data[4], peak.copysign(loud.data[4]));
+    assert_eq!(seen[0].x.data[..4], louder.data[..4]);
 }
 
 #[test]

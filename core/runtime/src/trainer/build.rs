@@ -7,7 +7,9 @@ use super::{
     slot::{Role, Slot},
 };
 use crate::{
-    experiment::{Control, DeviceConfig, Experiment, FullScaleRule, Method, Origin, Preset, ScaleRule as InputRule},
+    experiment::{
+        Control, DeviceConfig, Experiment, FullScaleRule, Loaded, Method, Origin, Preset, ScaleRule as InputRule,
+    },
     host::{LockFile, Registry},
     session::{DeviceSession, OutputRule, PhysicalFile, ScaleRule, SessionOptions},
 };
@@ -16,7 +18,7 @@ use blackbeam_digital::Network;
 use blackbeam_layers::{Layer, VectorOptimizer, replace_devices};
 use blackbeam_netlist::circuit::Circuit;
 use blackbeam_optics::Simulator;
-use blackbeam_plugin::{Descriptor, Device, Key, Kind, Manifest, Open, capability, structure};
+use blackbeam_plugin::{Descriptor, Device, Key, Kind, Manifest, Open, capability, needs, structure};
 use blackbeam_source::{Diagnostics, Source};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -25,7 +27,7 @@ pub(super) type Widths = BTreeMap<String, (usize, usize)>;
 
 /// What every phase of a run is built from.
 pub(super) struct Site {
-    pub experiment: Experiment,
+    pub loaded: Loaded,
     pub registry: Registry,
     pub lock: Option<LockFile>,
     pub data: Arc<Dataset>,
@@ -33,14 +35,15 @@ pub(super) struct Site {
     pub physical: PhysicalFile,
 }
 
-/// Reads and checks a device description as an experiment uses it.
+/// Reads and checks the description of the device `name` as an experiment uses it.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn read_circuit(device: &DeviceConfig, file: &Path) -> Result<(Circuit, Diagnostics), Diagnostics> {
+pub fn read_circuit(name: &str, device: &DeviceConfig, file: &Path) -> Result<(Circuit, Diagnostics), Diagnostics> {
     let source = Source::read(file)?;
     let options = blackbeam_netlist::ReadOptions {
         settings: device.source.settings.clone(),
+        settings_name: format!("devices.{name}.source.settings"),
         preset: device.source.preset.filter(|p| *p != Preset::Ideal).map(|p| preset(p).to_owned()),
         ideal: device.source.preset == Some(Preset::Ideal),
     };
@@ -59,7 +62,7 @@ impl Site {
     /// The main run (`None`) or a control, at its start; `fresh` calibrates the devices, else they wait for a
     /// checkpointed state. `widths` are known once the main run was built.
     pub fn phase(&mut self, control: Option<Control>, widths: &mut Widths, fresh: bool) -> Result<Phase, TrainError> {
-        let experiment = &self.experiment;
+        let experiment = &self.loaded.experiment;
         let run = control.map_or("main", Control::name).to_owned();
         let key = Key::new(experiment.seed);
         let mut layers = with_learned_scales(&experiment.model.layers, experiment);
@@ -69,7 +72,7 @@ impl Site {
             layers = replace_devices(&layers, &widths)
                 .ok_or_else(|| TrainError::BadRequest("the digital control needs the widths of all devices".into()))?;
         } else {
-            for (name, config) in self.experiment.devices.clone() {
+            for (name, config) in self.loaded.experiment.devices.clone() {
                 if uses_device(&layers, &name) {
                     slots.push(self.slot(&name, &config, control, &run, key, fresh)?);
                 }
@@ -77,13 +80,18 @@ impl Site {
             for slot in &slots {
                 widths.insert(slot.name.clone(), (slot.descriptor.input.width, slot.descriptor.output.width));
             }
+            // Those of plugins are known only now.
+            self.loaded.check_shapes(&|name| widths.get(name).copied()).map_err(TrainError::Input)?;
         }
         let shape = self.data.shape();
         let known = |name: &str| widths.get(name).copied();
         let network = Network::new(&layers, &shape, &known, key.named("weights")).map_err(TrainError::Digital)?;
-        let experiment = &self.experiment;
+        let experiment = &self.loaded.experiment;
         let owners = link_uses(&network, &mut slots)?;
         check_structure(&network, &mut slots)?;
+        for slot in slots.iter_mut().filter(|s| s.surrogate.as_ref().is_some_and(|role| role.needs(needs::OBSERVE))) {
+            slot.session.observe();
+        }
         let samples = self.data.part(blackbeam_data::Part::Train).len();
         Ok(Phase {
             run,
@@ -146,7 +154,7 @@ impl Site {
             name: name.to_owned(),
             optimizer: VectorOptimizer::new(config.optimizer, descriptor.n_params()),
             learning_rate: config.optimizer.learning_rate(),
-            schedule: config.schedule.unwrap_or(self.experiment.train.schedule),
+            schedule: config.schedule.unwrap_or(self.loaded.experiment.train.schedule),
             key: method_key,
             session,
             estimator: None,
@@ -176,7 +184,7 @@ impl Site {
     fn open_device(&mut self, name: &str, config: &DeviceConfig, open: &Open) -> Result<Box<dyn Device>, TrainError> {
         match config.source.origin() {
             Some(Origin::File(file)) => {
-                let (circuit, _) = read_circuit(config, file).map_err(TrainError::Input)?;
+                let (circuit, _) = read_circuit(name, config, file).map_err(TrainError::Input)?;
                 let simulator = Simulator::open(&circuit, open.seed, open.threads as usize).map_err(|error| {
                     TrainError::BadRequest(format!("{} cannot be simulated: {}", file.display(), error.message))
                 })?;

@@ -2,7 +2,7 @@
 
 use crate::{host::HostError, run::RunError, session::SessionError};
 use blackbeam_data::DataError;
-use blackbeam_plugin::{Manifest, PluginError};
+use blackbeam_plugin::{Code, Manifest, PluginError};
 use blackbeam_source::Diagnostics;
 use std::path::PathBuf;
 
@@ -72,6 +72,10 @@ impl TrainError {
     /// True if the input is at fault (exit code 2), false if the run failed (1).
     pub fn is_bad_input(&self) -> bool {
         match self {
+            // A plugin that cannot do what the experiment asks, or one that has failed.
+            TrainError::Host(HostError::Make { error, .. }) => {
+                matches!(error.code, Code::SETTINGS | Code::UNSUPPORTED)
+            }
             TrainError::Input(_)
             | TrainError::BadRequest(_)
             | TrainError::Data(_)

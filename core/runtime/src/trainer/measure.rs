@@ -5,16 +5,18 @@ use crate::session::Round;
 use blackbeam_plugin::{Matrix, Probe, Purpose, structure};
 
 /// Held-out probes of a measurement.
-const PROBES: usize = 16;
+pub(super) const PROBES: usize = 16;
+
+/// True where [`surrogate_error`] has something to measure: a surrogate, and a device that one linear map can stand for.
+pub(super) fn can_measure(slot: &Slot) -> bool {
+    slot.surrogate.is_some() && slot.descriptor.has(structure::LINEAR_IN_X)
+}
 
 /// |A^ X - f(X)|_F / |f(X)|_F on 16 held-out Gaussian probes, A^ being what the surrogate's backward pass multiplies by.
-/// `None` without a surrogate, or where one linear map cannot stand for the device.
+/// `None` where there is nothing to measure.
 pub(super) fn surrogate_error(slot: &mut Slot, step: u64) -> Result<Option<f64>, TrainError> {
     let (d_in, d_out) = (slot.descriptor.input.width, slot.descriptor.output.width);
-    let Some(surrogate) = &slot.surrogate else { return Ok(None) };
-    if !slot.descriptor.has(structure::LINEAR_IN_X) {
-        return Ok(None);
-    }
+    let Some(surrogate) = slot.surrogate.as_ref().filter(|_| can_measure(slot)) else { return Ok(None) };
     let mut x = Matrix::zeros(PROBES, d_in);
     slot.key.named("surrogate_error").with(step).fill_normal(0, &mut x.data);
     if slot.descriptor.input.min >= 0.0 {

@@ -23,6 +23,7 @@ pub use summary::{PhaseResult, Status, Summary};
 use crate::{
     experiment::Control,
     run::{Checkpoint, Metrics, RunDir},
+    session::SessionError,
 };
 use build::{Site, Widths};
 use phase::Phase;
@@ -110,6 +111,8 @@ struct SavedRun {
     widths: Widths,
     done: Vec<PhaseResult>,
     phase: SavedPhase,
+    /// The phase has ended: the run goes on with the next one from its start.
+    ended: bool,
 }
 
 /// Trains.
@@ -143,7 +146,7 @@ impl<'a> Runner<'a> {
     fn new(prepared: Prepared, request: &Request, progress: &'a mut dyn Progress) -> Result<Self, TrainError> {
         let Prepared { site, dir, spent, checkpoint } = prepared;
         let mut phases = vec![None];
-        phases.extend(site.experiment.controls.iter().copied().map(Some));
+        phases.extend(site.loaded.experiment.controls.iter().copied().map(Some));
         let mut runner = Runner {
             metrics: Metrics::open(&dir.file("metrics.jsonl"), metrics_bytes(&checkpoint), dir.path())?,
             site,
@@ -165,7 +168,7 @@ impl<'a> Runner<'a> {
             runner.index = saved.index;
             runner.done = saved.done;
             runner.serial = saved.serial;
-            runner.resumed = Some((checkpoint, path, saved.phase));
+            runner.resumed = Some((checkpoint, path, saved.phase)).filter(|_| !saved.ended);
         }
         Ok(runner)
     }
@@ -173,7 +176,10 @@ impl<'a> Runner<'a> {
     fn run(mut self) -> Result<Outcome, TrainError> {
         let mut status = Status::Done;
         while self.index < self.phases.len() {
-            let mut phase = self.phase()?;
+            let Some(mut phase) = self.phase()? else {
+                self.index += 1;
+                continue;
+            };
             let outcome = self.train_phase(&mut phase);
             // Hardware is left in its safe state whatever happened.
             for slot in phase.slots.lock().iter_mut() {
@@ -193,29 +199,43 @@ impl<'a> Runner<'a> {
         }
         let summary = Summary::new(&self.site, &self.done, status, self.spent);
         self.dir.write("summary.json", summary.to_json().as_bytes())?;
-        let synthetic = self.site.experiment.data.set.is_synthetic();
+        let synthetic = self.site.loaded.experiment.data.set.is_synthetic();
         Ok(Outcome { dir: self.dir.path().to_owned(), summary, synthetic })
     }
 
-    /// The next phase: at its start, or as the checkpoint holds it.
-    fn phase(&mut self) -> Result<Phase, TrainError> {
+    /// The next phase: as the checkpoint holds it, or at its start; `None` for a control whose start the device budget
+    /// does not cover any more.
+    fn phase(&mut self) -> Result<Option<Phase>, TrainError> {
         let control = self.phases[self.index];
-        let resumed = self.resumed.take();
-        let mut phase = self.site.phase(control, &mut self.widths, resumed.is_none())?;
-        let total = phase.total;
-        match resumed {
-            Some((checkpoint, path, saved)) => {
-                phase.restore(saved, &checkpoint, &path)?;
-                self.progress.begin(&phase.run, phase.step, total);
-            }
-            None => {
-                self.progress.begin(&phase.run, 0, total);
-                phase.start()?;
-                self.metrics.row(&phase.run, "start", 0, phase.start_row())?;
-                self.checkpoint(&phase)?;
-            }
+        if let Some((checkpoint, path, saved)) = self.resumed.take() {
+            let mut phase = self.site.phase(control, &mut self.widths, false)?;
+            phase.restore(saved, &checkpoint, &path)?;
+            self.progress.begin(&phase.run, phase.step, phase.total);
+            return Ok(Some(phase));
         }
-        Ok(phase)
+        let physical = self.site.physical.clone();
+        let before = physical.left();
+        let begun = self.site.phase(control, &mut self.widths, true).and_then(|mut phase| {
+            phase.start()?;
+            Ok(phase)
+        });
+        let phase = match (begun, control) {
+            (Ok(phase), _) => phase,
+            (Err(TrainError::Session(error @ SessionError::Budget { .. })), None) => {
+                return Err(TrainError::BadRequest(error.to_string()));
+            }
+            (Err(TrainError::Session(error @ SessionError::Budget { .. })), Some(control)) => {
+                self.progress.note(&format!("{}: not begun, {error}", control.name()));
+                self.spent += before - physical.left();
+                self.done.push(PhaseResult::not_begun(control.name()));
+                return Ok(None);
+            }
+            (Err(error), _) => return Err(error),
+        };
+        self.progress.begin(&phase.run, 0, phase.total);
+        self.metrics.row(&phase.run, "start", 0, phase.start_row())?;
+        self.checkpoint(&phase)?;
+        Ok(Some(phase))
     }
 
     /// Steps until the end, the budget or an interrupt. A phase that has ended is in `done`, and the checkpoint says so.
@@ -249,15 +269,13 @@ impl<'a> Runner<'a> {
         }
         let evaluation = self.evaluate(phase)?;
         self.done.push(PhaseResult::of(phase, evaluation, status));
-        if self.index + 1 == self.phases.len() {
-            self.checkpoint(phase)?;
-        }
+        self.checkpoint(phase)?;
         Ok(status)
     }
 
     /// Evaluates where the device budget allows it.
     fn evaluate(&mut self, phase: &mut Phase) -> Result<Option<phase::Evaluation>, TrainError> {
-        let limit = self.site.experiment.budget.device.map_or(f64::INFINITY, |n| n as f64);
+        let limit = self.site.loaded.experiment.budget.device.map_or(f64::INFINITY, |n| n as f64);
         let spent = self.spent + phase.physical().everything().vectors;
         if spent as f64 + phase.evaluation_vectors() as f64 > limit {
             self.progress.note(&format!("{}: not evaluated, the device budget is spent", phase.run));
@@ -277,24 +295,26 @@ impl<'a> Runner<'a> {
     /// Vectors that the next step may cost: what is left of the training budget (logical) and of the device budget
     /// (physical).
     fn budget_left(&self, phase: &Phase) -> f64 {
-        let budget = &self.site.experiment.budget;
+        let budget = &self.site.loaded.experiment.budget;
         let left = |limit: Option<u64>, spent: u64| limit.map_or(f64::INFINITY, |n| n as f64 - spent as f64);
         let training = left(budget.training, phase.logical().training().vectors);
-        let device = left(budget.device, self.spent + phase.physical().everything().vectors);
+        let measured = phase.next_diagnostic_vectors();
+        let device = left(budget.device, self.spent + phase.physical().everything().vectors + measured);
         training.min(device)
     }
 
     fn checkpoint(&mut self, phase: &Phase) -> Result<(), TrainError> {
         self.serial += 1;
         let (saved, tensors) = phase.save()?;
+        let ended = self.done.len() > self.index;
         let run = SavedRun {
             serial: self.serial,
-            // A phase that is in `done` is not begun again.
-            index: self.index + usize::from(self.done.len() > self.index),
+            index: self.index + usize::from(ended),
             metrics_bytes: self.metrics.bytes(),
             widths: self.widths.clone(),
             done: self.done.clone(),
             phase: saved,
+            ended,
         };
         let state = serde_json::to_value(run)
             .map_err(|e| TrainError::Misuse(format!("a checkpoint cannot be written: {e}")))?;

@@ -126,12 +126,12 @@ impl Phase {
 
     /// Surrogates follow the devices; running scales move; the surrogate is measured now and then.
     fn device_update(&mut self, cotangents: &[Matrix], loss: f64, budget_vectors: f64) -> Result<(), TrainError> {
-        let measure = self.train.surrogate_error_every;
+        let measures = self.measures();
         for slot in self.slots.lock().iter_mut() {
             let arrays = stack(slot, cotangents, loss, budget_vectors);
             update_surrogate(slot, self.step, false, &arrays)?;
             slot.surrogate_error = None;
-            if measure > 0 && self.step.is_multiple_of(measure) {
+            if measures {
                 slot.surrogate_error = super::measure::surrogate_error(slot, self.step)?;
                 slot.last_surrogate_error = slot.surrogate_error.or(slot.last_surrogate_error);
             }
@@ -204,7 +204,7 @@ impl Phase {
     pub fn evaluation_vectors(&self) -> u64 {
         let samples = self.data.part(Part::Test).len();
         let slots = self.slots.lock();
-        slots.iter().map(|s| s.rows(samples) as u64 * u64::from(s.descriptor.vectors_per_row.max(1))).sum()
+        slots.iter().map(|s| s.vectors(s.rows(samples) as u64)).sum()
     }
 
     /// The logical column, all devices together.
@@ -221,9 +221,33 @@ impl Phase {
         all
     }
 
-    /// The most vectors that the next step may cost.
+    /// The most vectors that the training of the next step may cost: forward passes, probes, surrogate updates.
     pub fn next_step_vectors(&self) -> u64 {
-        self.slots.lock().iter().map(|s| s.step_cost(self.step, self.train.batch).vectors).sum()
+        let (slots, samples) = (self.slots.lock(), self.train.batch);
+        let mut vectors = 0u64;
+        for slot in slots.iter() {
+            let (own, losses) = slot.step_cost(self.step, samples);
+            vectors = vectors.saturating_add(slot.vectors(own));
+            let Some(first) = slot.uses.first().filter(|_| losses > 0).map(|(index, _)| *index) else { continue };
+            for other in slots.iter().filter(|other| other.name != slot.name) {
+                let behind = losses.saturating_mul(other.rows_behind(first, samples));
+                vectors = vectors.saturating_add(other.vectors(behind));
+            }
+        }
+        vectors
+    }
+
+    /// The most vectors that the measurements of the next step may cost.
+    pub fn next_diagnostic_vectors(&self) -> u64 {
+        let slots = self.slots.lock();
+        let measured = slots.iter().filter(|s| self.measures() && super::measure::can_measure(s));
+        measured.map(|s| s.vectors(super::measure::PROBES as u64)).sum()
+    }
+
+    /// True in steps in which surrogates are measured.
+    fn measures(&self) -> bool {
+        let every = self.train.surrogate_error_every;
+        every > 0 && self.step.is_multiple_of(every)
     }
 
     /// The samples of a step: the epoch's order is a keyed permutation, whole batches only.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     experiment::{DeviceConfig, Experiment, Loaded, Origin, ReadOptions, read},
-    host::{LockFile, Registry, look_up},
+    host::{LockFile, Registry, look_up, verify},
     run::{Checkpoint, Lock, LockedFile, RunDir, RunError, hash_file},
     session::{Accounts, PhysicalFile},
 };
@@ -37,10 +37,20 @@ pub fn check(
     seed: Option<u64>,
     ideal: bool,
 ) -> Result<Loaded, TrainError> {
+    let lock = LockFile::find(&[folder_of(path), Path::new("")])?;
+    check_with(path, overrides, seed, ideal, lock.as_ref())
+}
+
+/// The same with the `plugins.lock` that counts.
+fn check_with(
+    path: &Path,
+    overrides: &[(String, String)],
+    seed: Option<u64>,
+    ideal: bool,
+    lock: Option<&LockFile>,
+) -> Result<Loaded, TrainError> {
     let registry = Registry::new()?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let lock = LockFile::find(&[folder, Path::new("")])?;
-    let plugins = |kind, name: &str, library: Option<&Path>| look_up(&registry, lock.as_ref(), kind, name, library);
+    let plugins = |kind, name: &str, library: Option<&Path>| look_up(&registry, lock, kind, name, library);
     let options = ReadOptions { overrides, seed, ideal, plugins: &plugins, widths: &widths_of };
     let mut loaded = read(path, &options).map_err(TrainError::Input)?;
     check_descriptions(&mut loaded)?;
@@ -51,9 +61,9 @@ pub fn check(
 fn check_descriptions(loaded: &mut Loaded) -> Result<(), TrainError> {
     let mut found = loaded.diagnostics();
     let mut warnings = Vec::new();
-    for device in loaded.experiment.devices.values() {
+    for (name, device) in &loaded.experiment.devices {
         if let Some(Origin::File(file)) = device.source.origin() {
-            match read_circuit(device, file) {
+            match read_circuit(name, device, file) {
                 Ok((_, w)) => warnings.push(w),
                 Err(errors) => found.extend(errors),
             }
@@ -70,7 +80,7 @@ fn check_descriptions(loaded: &mut Loaded) -> Result<(), TrainError> {
 /// errors, which are reported where they are read.
 pub fn widths_of(device: &DeviceConfig) -> Option<(usize, usize)> {
     let Some(Origin::File(file)) = device.source.origin() else { return None };
-    let (circuit, _) = read_circuit(device, file).ok()?;
+    let (circuit, _) = read_circuit("", device, file).ok()?;
     Some(circuit_widths(&circuit))
 }
 
@@ -89,33 +99,56 @@ fn circuit_widths(circuit: &Circuit) -> (usize, usize) {
 
 pub(super) fn prepare(request: &Request, progress: &mut dyn Progress) -> Result<Prepared, TrainError> {
     let pinned = blackbeam_digital::pin_threads().map_err(TrainError::BadRequest)?;
-    let file = match &request.start {
-        Start::New { experiment, .. } => experiment.clone(),
-        Start::Resume { dir, .. } => RunDir::open(dir)?.file("experiment.yaml"),
+    let (file, plugins) = match &request.start {
+        Start::New { experiment, .. } => (experiment.clone(), folder_of(experiment).to_owned()),
+        Start::Resume { dir, .. } => {
+            // The resolved experiment lies elsewhere than the one that the run began with, and its plugins.lock.
+            let dir = RunDir::open(dir)?;
+            (dir.file("experiment.yaml"), Lock::read(&dir)?.plugins_lock.unwrap_or_default())
+        }
     };
-    let loaded = check(&file, &request.overrides, request.seed, request.ideal)?;
+    let known = LockFile::find(&[&plugins, Path::new("")])?;
+    let loaded = check_with(&file, &request.overrides, request.seed, request.ideal, known.as_ref())?;
     if !loaded.warnings.is_empty() {
         progress.note(loaded.warnings.render(false).trim_end());
     }
-    let experiment = loaded.experiment;
+    let experiment = &loaded.experiment;
+    for library in libraries(experiment) {
+        verify(known.as_ref(), library)?;
+    }
     let limits = Limits { train: experiment.data.train, test: experiment.data.test };
     let (set, normalise) = (experiment.data.set, experiment.data.normalise);
     let data = load(set, request.data.as_deref(), limits, normalise, experiment.seed)?;
-    check_batch(&experiment, data.part(blackbeam_data::Part::Train).len())?;
-    let lock = lock_of(&experiment, &data.files, pinned.what)?;
-    let (dir, checkpoint) = directory(request, &experiment, &lock, progress)?;
+    check_batch(experiment, data.part(blackbeam_data::Part::Train).len())?;
+    let mut lock = lock_of(experiment, &data.files, pinned.what)?;
+    lock.plugins_lock = known.as_ref().and_then(|known| std::path::absolute(folder_of(known.path())).ok());
+    let (dir, checkpoint) = directory(request, experiment, &lock, progress)?;
     let (physical, spent) = PhysicalFile::open(&dir.file("ledger.jsonl"))
         .map_err(|error| RunError::Io { path: dir.file("ledger.jsonl"), error })?;
-    let folder = file.parent().unwrap_or(Path::new("")).to_owned();
+    if let Some(budget) = experiment.budget.device {
+        physical.limit(budget.saturating_sub(spent.everything().vectors));
+    }
     let site = Site {
-        lock: LockFile::find(&[&folder, Path::new("")])?,
+        lock: known,
         registry: Registry::new()?,
         data: Arc::new(data),
         threads: request.threads,
-        experiment,
+        loaded,
         physical,
     };
     Ok(Prepared { site, dir, spent, checkpoint })
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
+}
+
+/// Every plugin library that an experiment names.
+fn libraries(experiment: &Experiment) -> impl Iterator<Item = &PathBuf> {
+    experiment.devices.values().flat_map(|device| {
+        let methods = [&device.estimator, &device.surrogate].into_iter().flatten().filter_map(|m| m.library.as_ref());
+        device.source.library.iter().chain(methods)
+    })
 }
 
 fn check_batch(experiment: &Experiment, samples: usize) -> Result<(), TrainError> {
@@ -161,7 +194,7 @@ fn directory(
                 let history = std::mem::take(&mut old.changes);
                 Lock { changes: history, ..lock.clone() }.write(&dir)?;
             }
-            Ok((dir, Some(checkpoint)))
+            Ok((dir, checkpoint))
         }
     }
 }
@@ -172,15 +205,14 @@ fn lock_of(experiment: &Experiment, data: &[blackbeam_data::FileHash], pinned: &
         Ok(LockedFile { path: path.display().to_string(), sha256: hash_file(path)? })
     };
     let mut devices = BTreeMap::new();
-    let mut plugins = BTreeMap::new();
     for (name, device) in &experiment.devices {
         if let Some(file) = &device.source.file {
             devices.insert(name.clone(), locked(file)?);
         }
-        let methods = [&device.estimator, &device.surrogate].into_iter().flatten().filter_map(|m| m.library.as_ref());
-        for library in device.source.library.iter().chain(methods) {
-            plugins.insert(library.display().to_string(), locked(library)?);
-        }
+    }
+    let mut plugins = BTreeMap::new();
+    for library in libraries(experiment) {
+        plugins.insert(library.display().to_string(), locked(library)?);
     }
     let binary = std::env::current_exe().ok().map(|path| hash_file(&path)).transpose()?;
     Ok(Lock {
@@ -189,10 +221,8 @@ fn lock_of(experiment: &Experiment, data: &[blackbeam_data::FileHash], pinned: &
         binary: binary.unwrap_or_default(),
         devices,
         plugins,
-        data: data
-            .iter()
-            .map(|f| LockedFile { path: f.name.clone(), sha256: f.sha256.clone() })
-            .collect(),
+        plugins_lock: None,
+        data: data.iter().map(|f| LockedFile { path: f.name.clone(), sha256: f.sha256.clone() }).collect(),
         seed: experiment.seed,
         pinned: pinned.into(),
         changes: Vec::new(),

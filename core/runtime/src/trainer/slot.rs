@@ -1,11 +1,11 @@
 //! One device of a network in training: its session, its methods and the optimiser of its parameters.
 
 use super::TrainError;
-use crate::session::{Account, DeviceSession, NoiseEstimate, SessionError};
+use crate::session::{DeviceSession, NoiseEstimate, SessionError};
 use blackbeam_layers::{Schedule, VectorOptimizer};
 use blackbeam_plugin::{
-    Ask, Context, Cost, CostInputs, Descriptor, Estimator, Factors, Key, Manifest, Matrix, OutcomeKind, PluginError,
-    RSlice, Surrogate, needs,
+    Ask, Context, CostInputs, Descriptor, Estimator, Factors, Key, Manifest, Matrix, OutcomeKind, PluginError, RSlice,
+    Surrogate, needs,
 };
 
 /// An estimator or a surrogate with what it says of itself.
@@ -163,29 +163,31 @@ impl Slot {
         self.uses.iter().map(|(_, rows)| rows * samples).sum()
     }
 
-    /// The most that a step with `samples` samples may cost this device, forward pass included.
-    pub fn step_cost(&self, step: u64, samples: usize) -> Account {
-        let rows = self.rows(samples);
-        let inputs = self.cost_inputs(step, false, rows);
-        let mut cost = Cost { vectors: rows as u64, configurations: 1 };
-        for part in [
-            self.estimator.as_ref().map(|e| e.method.cost(&inputs)),
-            self.surrogate.as_ref().map(|s| s.method.cost(&inputs)),
-        ]
-        .into_iter()
-        .flatten()
-        {
-            cost.vectors += part.vectors;
-            cost.configurations += part.configurations;
-        }
-        let vectors = cost.vectors * u64::from(self.descriptor.vectors_per_row.max(1));
-        Account { vectors, configurations: cost.configurations, ..Account::default() }
+    /// Vectors of light that `rows` rows take.
+    pub fn vectors(&self, rows: u64) -> u64 {
+        rows.saturating_mul(u64::from(self.descriptor.vectors_per_row.max(1)))
     }
 
-    pub fn cost_inputs(&self, step: u64, start: bool, batch: usize) -> CostInputs {
+    /// The most rows that a step with `samples` samples may send to this device by itself, forward pass included, and how
+    /// many losses its estimator may ask for, each of which sends more to the devices behind.
+    pub fn step_cost(&self, step: u64, samples: usize) -> (u64, u64) {
+        let rows = self.rows(samples);
+        let inputs = self.cost_inputs(step, rows);
+        let estimator = self.estimator.as_ref().map(|e| e.method.cost(&inputs)).unwrap_or_default();
+        let surrogate = self.surrogate.as_ref().map(|s| s.method.cost(&inputs)).unwrap_or_default();
+        let own = (rows as u64).saturating_add(estimator.vectors).saturating_add(surrogate.vectors);
+        (own, estimator.losses)
+    }
+
+    /// Rows that a loss asked for at another device's use `from` sends to this one.
+    pub fn rows_behind(&self, from: usize, samples: usize) -> u64 {
+        self.uses.iter().filter(|(index, _)| *index > from).map(|(_, rows)| (rows * samples) as u64).sum()
+    }
+
+    fn cost_inputs(&self, step: u64, batch: usize) -> CostInputs {
         CostInputs {
             step,
-            start,
+            start: false,
             batch,
             n_params: self.descriptor.n_params(),
             d_in: self.descriptor.input.width,

@@ -75,6 +75,21 @@ impl PhaseResult {
         }
     }
 
+    /// Of a control that the device budget did not allow to begin.
+    pub(super) fn not_begun(run: &str) -> Self {
+        PhaseResult {
+            run: run.to_owned(),
+            status: Status::Budget,
+            steps: 0,
+            quality: None,
+            test_loss: None,
+            ledger: Account::default(),
+            training: Account::default(),
+            surrogate_error: BTreeMap::new(),
+            host_seconds: 0.0,
+        }
+    }
+
     /// The largest of the devices' surrogate errors.
     pub fn worst_surrogate_error(&self) -> Option<f64> {
         self.surrogate_error.values().copied().reduce(f64::max)
@@ -115,8 +130,8 @@ impl Summary {
     pub(super) fn new(site: &Site, results: &[PhaseResult], status: Status, physical_vectors: u64) -> Self {
         let budget = results.first().is_some_and(|main| main.status == Status::Budget);
         Summary {
-            name: site.experiment.name.clone(),
-            seed: site.experiment.seed,
+            name: site.loaded.experiment.name.clone(),
+            seed: site.loaded.experiment.seed,
             status: if status == Status::Done && budget { Status::Budget } else { status },
             results: results.to_vec(),
             physical_vectors,

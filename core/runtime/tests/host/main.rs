@@ -229,14 +229,14 @@ fn a_panicking_estimator_is_an_error() {
     let registry = registry(&["fixture_faults"]);
     let step = step(&registry);
     let panics = fault(&registry, Kind::Estimator, "panics");
-    let error = panics.make_estimator(&open(r#"{"method": "make"}"#), &step.descriptor).err().unwrap().to_string();
+    let error = panics.make_estimator(&open(r#"{"when": "make"}"#), &step.descriptor).err().unwrap().to_string();
     assert!(error.contains("asked to panic in make"), "{error}");
-    let mut estimator = panics.make_estimator(&open(r#"{"method": "ask", "step": 3}"#), &step.descriptor).unwrap();
+    let mut estimator = panics.make_estimator(&open(r#"{"when": "ask", "step": 3}"#), &step.descriptor).unwrap();
     assert!(estimator.ask(&step.context(2, false)).is_ok());
     assert_eq!(estimator.ask(&step.context(3, false)).unwrap_err().code, Code::PANIC);
     assert_eq!(estimator.save().unwrap_err().code, Code::FATAL);
     // A panic where no error can be returned is told by the next call.
-    let mut estimator = panics.make_estimator(&open(r#"{"method": "cost"}"#), &step.descriptor).unwrap();
+    let mut estimator = panics.make_estimator(&open(r#"{"when": "cost"}"#), &step.descriptor).unwrap();
     let inputs =
         blackbeam_plugin::CostInputs { step: 0, start: false, batch: 1, n_params: 35, d_in: D_IN, d_out: D_OUT };
     assert_eq!(estimator.cost(&inputs).vectors, 0);
