@@ -57,6 +57,24 @@ fn a_failing_device_ends_the_run_and_loses_nothing() {
     }
 }
 
+/// As a kill does, but at a moment that is known: in the middle of a call.
+#[test]
+fn a_process_that_ends_within_a_call_loses_nothing() {
+    let place = place();
+    place.write("experiment.yaml", faulty("error", "forward", NEVER, 1));
+    let reference = place.train("reference", "");
+    for (when, call, _) in CALLS {
+        place.write("experiment.yaml", faulty("abort", when, call, 1));
+        let ended = place.run(&format!("train experiment.yaml --quiet --out {when}"));
+        assert_eq!(ended.code, None, "{when}: {}", ended.stderr);
+        let run = place.finished(when);
+        assert!(!run.file("summary.json").exists() && run.checkpoints() == 3, "{when}");
+        place.resume(when, "").equals(&reference);
+        let (more, less) = (run.physical_total(), reference.physical_total());
+        assert!(more.0 > less.0 && more.1 > less.1, "{when}: {more:?} {less:?}");
+    }
+}
+
 #[test]
 fn what_may_be_retried_is_and_costs_in_the_physical_column_only() {
     let place = place();

@@ -108,7 +108,6 @@ fn a_library_that_was_not_added_is_not_loaded() {
     assert!(checked.stderr.contains("experiment.yaml:16:"), "{}", checked.stderr);
     place.run("train experiment.yaml --out out").ends(2, &["is not verified", "blackbeam plugin add"]);
     assert!(!place.path("out").exists(), "nothing was run");
-    // A panic in the constructor would tell that it was loaded; its initialisers print nothing either.
     place.add_libraries(&["estimators_lib"]);
     let checked = place.run("check experiment.yaml").done();
     assert_eq!(checked.stderr.matches("is not verified").count(), 1, "{}", checked.stderr);
@@ -132,7 +131,7 @@ fn a_library_that_changed_is_not_loaded() {
     assert!(!place.path("out").exists());
 }
 
-/// A setting is checked against the schema in plugins.lock: the library itself is not there any more.
+/// A setting is checked against the schema in plugins.lock.
 #[test]
 fn settings_of_a_library_are_checked_without_loading_it() {
     let place = Place::new();
@@ -153,6 +152,28 @@ fn settings_of_a_library_are_checked_without_loading_it() {
     check("plugin: faulty", "plugin: fault", &["no device `fault`", "did you mean `faulty`?"]);
     check("method: two_rounds,", "method: two_rounds, samples: 3,", &["samples"]);
     assert!(!place.path("out").exists());
+}
+
+/// Reading never runs anything: glibc's loader, asked to tell what it loads, names no plugin in `check` and `plugin list`.
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn checking_loads_no_library() {
+    let place = Place::new();
+    copy(&library("device_dense_lib"), place.path("dense.so"));
+    place.write("experiment.yaml", experiment(&DENSE.replace("dense,", "dense, library: dense.so,")));
+    place.run("plugin add dense.so").done();
+    for (arguments, loads) in [
+        ("check experiment.yaml", false),
+        ("plugin list", false),
+        ("train experiment.yaml --set train.bach=1", false),
+        ("train experiment.yaml --out out", true),
+    ] {
+        let output = place.command(arguments).env("LD_DEBUG", "files").output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(told.contains("calling init:"), "the loader tells what it does");
+        let loaded = told.lines().any(|line| line.contains("calling init:") && line.ends_with("/dense.so"));
+        assert_eq!(loaded, loads, "{arguments}");
+    }
 }
 
 #[test]

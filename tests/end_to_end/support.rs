@@ -131,17 +131,28 @@ impl Place {
         Run(self.path(out))
     }
 
+    /// The same with data sets in `data`.
+    pub fn start_with_data(&self, arguments: &str, data: &Path) -> Running {
+        let child = self.command(arguments).env("BLACKBEAM_DATA", data).spawn().unwrap();
+        Running { child, arguments: arguments.to_owned() }
+    }
+
     /// Starts a command and lets it run.
     pub fn start(&self, arguments: &str) -> Running {
         Running { child: self.command(arguments).spawn().unwrap(), arguments: arguments.to_owned() }
     }
 
-    /// Starts training into `out` and kills it (-9) once the metrics have `rows` rows.
+    /// Starts training into `out` and kills it (-9) once the metrics have `rows` rows. On a busy machine it may be at its
+    /// end before that is seen: then once more.
     pub fn kill_at(&self, out: &str, arguments: &str, rows: usize) {
-        let mut running = self.start(arguments);
-        assert!(running.until(|| self.finished(out).rows() >= rows), "{arguments} ended before row {rows}");
-        running.child.kill().unwrap();
-        running.child.wait().unwrap();
+        for _ in 0..50 {
+            let mut running = self.start(arguments);
+            if running.until(|| self.finished(out).rows() >= rows) && running.kill() {
+                return;
+            }
+            fs::remove_dir_all(self.path(out)).unwrap();
+        }
+        panic!("{arguments} was never seen between row {rows} and its end");
     }
 
     /// Makes libraries known in this folder.
@@ -170,6 +181,12 @@ impl Running {
             std::thread::sleep(Duration::from_micros(200));
         }
         true
+    }
+
+    /// Kills it (-9); false if it had ended before.
+    pub fn kill(mut self) -> bool {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap().code().is_none()
     }
 
     /// Sends a signal, such as `INT`.

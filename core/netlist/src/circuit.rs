@@ -20,7 +20,7 @@ pub enum Number {
 pub struct Circuit {
     /// `name`.
     pub name: String,
-    /// `seed` of the file; experiments may override it.
+    /// `seed` of the file: goes, with the run's seed and the device's name, into what is drawn once per device.
     pub seed: u64,
     /// `environment.wl`, um.
     pub wl_um: f64,

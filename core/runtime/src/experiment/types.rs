@@ -213,7 +213,7 @@ impl Default for InputConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FullScaleRule {
-    /// It is `value`, or what the device starts with, and stays so.
+    /// It is `value`, or what is found from seeded vectors before the first step, and stays so.
     Fixed,
     /// It follows the signal slowly, once a step, where the device can set its full scale.
     #[default]
@@ -226,8 +226,8 @@ pub enum FullScaleRule {
 pub struct OutputConfig {
     /// How the full scale is found.
     pub full_scale: FullScaleRule,
-    /// The output value that is full scale: always for `fixed`, at the start for `calibrated`. What the device starts
-    /// with if left out.
+    /// The output value that is full scale: always for `fixed`, at the start for `calibrated`. Found from seeded vectors
+    /// before the first step if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub value: Option<f64>,
@@ -367,7 +367,8 @@ impl Control {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetConfig {
-    /// Vectors of the forward pass, of the estimator and of the surrogate in the main run, each answer counted once.
+    /// Vectors of the forward pass, of the estimator and of the surrogate in each run (the main run and every control by
+    /// itself), each answer counted once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub training: Option<u64>,

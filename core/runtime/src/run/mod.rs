@@ -106,6 +106,24 @@ impl RunDir {
         self.0.join(name)
     }
 
+    /// Removes what was written so far, if no checkpoint was; other files in the directory stay.
+    pub fn discard(&self) {
+        // Fails, and keeps everything, as soon as there is a checkpoint.
+        if fs::remove_dir(self.file("checkpoints")).is_err() {
+            return;
+        }
+        let written = fs::read_dir(&self.0).into_iter().flatten().flatten().map(|entry| entry.path());
+        let ours = |name: &str| {
+            ["experiment.yaml", "lock.json", "metrics.jsonl", "ledger.jsonl"].contains(&name)
+                || name.starts_with("events.out.tfevents.")
+        };
+        for path in written.filter(|p| p.file_name().is_some_and(|n| ours(&n.to_string_lossy()))) {
+            // What cannot be removed stays; the error that led here is the one to be told.
+            let _ = fs::remove_file(path);
+        }
+        let _ = fs::remove_dir(&self.0);
+    }
+
     /// Writes a file whole or not at all: to a temporary name, flushed, then renamed.
     ///
     /// # Errors

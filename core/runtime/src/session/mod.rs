@@ -7,12 +7,13 @@
 
 mod clock;
 mod driver;
+mod error;
 mod groups;
 mod ledger;
 mod scale;
 mod state;
 
-pub use driver::SessionError;
+pub use error::SessionError;
 pub use groups::Round;
 pub use ledger::{Account, Accounts, PhysicalFile};
 pub use scale::{InputScale, ScaleRule};

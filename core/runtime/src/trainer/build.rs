@@ -121,14 +121,23 @@ impl Site {
         key: Key,
         fresh: bool,
     ) -> Result<Slot, TrainError> {
-        let seed = config.seed.unwrap_or_else(|| key.named("device").named(name).seed);
+        let (circuit, file_seed) = match config.source.origin() {
+            Some(Origin::File(file)) => {
+                let (circuit, _) = read_circuit(name, config, file).map_err(TrainError::Input)?;
+                let seed = circuit.seed;
+                (Some(circuit), seed)
+            }
+            _ => (None, 0),
+        };
+        // The run's seed, the device's name and the seed of its description together make one piece of hardware.
+        let seed = config.seed.unwrap_or_else(|| key.named("device").named(name).with(file_seed).seed);
         let open = Open {
             settings: serde_json::Value::Object(config.source.settings.clone()).to_string().into(),
             seed,
             threads: config.threads.unwrap_or(self.threads).max(1),
             ideal: config.source.preset == Some(Preset::Ideal),
         };
-        let device = self.open_device(name, config, &open)?;
+        let device = self.open_device(name, config, circuit.as_ref(), &open)?;
         let options = SessionOptions {
             name: name.to_owned(),
             run: run.to_owned(),
@@ -181,15 +190,20 @@ impl Site {
         Ok(slot)
     }
 
-    fn open_device(&mut self, name: &str, config: &DeviceConfig, open: &Open) -> Result<Box<dyn Device>, TrainError> {
+    fn open_device(
+        &mut self,
+        name: &str,
+        config: &DeviceConfig,
+        circuit: Option<&Circuit>,
+        open: &Open,
+    ) -> Result<Box<dyn Device>, TrainError> {
+        if let Some(circuit) = circuit {
+            let simulator = Simulator::open(circuit, open.seed, open.threads as usize).map_err(|error| {
+                TrainError::BadRequest(format!("device `{name}` cannot be simulated: {}", error.message))
+            })?;
+            return Ok(Box::new(simulator));
+        }
         match config.source.origin() {
-            Some(Origin::File(file)) => {
-                let (circuit, _) = read_circuit(name, config, file).map_err(TrainError::Input)?;
-                let simulator = Simulator::open(&circuit, open.seed, open.threads as usize).map_err(|error| {
-                    TrainError::BadRequest(format!("{} cannot be simulated: {}", file.display(), error.message))
-                })?;
-                Ok(Box::new(simulator))
-            }
             Some(Origin::Plugin(plugin, library)) => {
                 if let Some(library) = library {
                     self.registry.load_verified(library, self.lock.as_ref())?;
@@ -197,7 +211,7 @@ impl Site {
                 let found = self.registry.find(Kind::Device, plugin, library.map(|l| l.as_path()))?;
                 Ok(found.open_device(open)?)
             }
-            None => Err(TrainError::BadRequest(format!("device `{name}` has no source"))),
+            _ => Err(TrainError::BadRequest(format!("device `{name}` has no source"))),
         }
     }
 
@@ -276,7 +290,6 @@ fn check_structure(network: &Network, slots: &mut [Slot]) -> Result<(), TrainErr
             requires("estimator", &estimator.manifest, &slot.descriptor, &slot.name)?;
         }
         if let Some(surrogate) = &slot.surrogate {
-            requires("surrogate", &surrogate.manifest, &slot.descriptor, &slot.name)?;
             let allowed = capability::NONLINEAR_DEVICES | capability::CONTROL;
             if !slot.descriptor.has(structure::LINEAR_IN_X) && surrogate.manifest.capabilities & allowed == 0 {
                 return Err(TrainError::BadRequest(format!(
@@ -285,6 +298,7 @@ fn check_structure(network: &Network, slots: &mut [Slot]) -> Result<(), TrainErr
                     slot.name, surrogate.manifest.name
                 )));
             }
+            requires("surrogate", &surrogate.manifest, &slot.descriptor, &slot.name)?;
         }
     }
     Ok(())

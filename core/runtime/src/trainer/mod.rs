@@ -121,7 +121,13 @@ struct SavedRun {
 /// [`TrainError`]; what was checkpointed is not lost.
 pub fn train(request: &Request, progress: &mut dyn Progress) -> Result<Outcome, TrainError> {
     let prepared = prepare::prepare(request, progress)?;
-    Runner::new(prepared, request, progress)?.run()
+    let (dir, fresh) = (prepared.dir.clone(), prepared.checkpoint.is_none());
+    let outcome = Runner::new(prepared, request, progress).and_then(Runner::run);
+    if fresh && outcome.as_ref().is_err_and(TrainError::is_bad_input) {
+        // Found only when the devices were open (a plugin's, say): nothing was trained, so no run is left behind.
+        dir.discard();
+    }
+    outcome
 }
 
 struct Runner<'a> {

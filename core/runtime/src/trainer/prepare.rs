@@ -6,12 +6,15 @@ use super::{
 };
 use crate::{
     experiment::{DeviceConfig, Experiment, Loaded, Origin, ReadOptions, read},
-    host::{LockFile, Registry, look_up, verify},
+    host::{HostError, LockFile, Registry, look_up, verify},
     run::{Checkpoint, Lock, LockedFile, RunDir, RunError, hash_file},
     session::{Accounts, PhysicalFile},
 };
 use blackbeam_data::{Limits, load};
 use blackbeam_netlist::circuit::{Circuit, EncodingMode, Generator, ReadoutMode};
+use blackbeam_optics::Simulator;
+use blackbeam_plugin::{Descriptor, Device, Kind, Open};
+use blackbeam_source::{Diagnostic, Diagnostics};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -53,19 +56,30 @@ fn check_with(
     let plugins = |kind, name: &str, library: Option<&Path>| look_up(&registry, lock, kind, name, library);
     let options = ReadOptions { overrides, seed, ideal, plugins: &plugins, widths: &widths_of };
     let mut loaded = read(path, &options).map_err(TrainError::Input)?;
-    check_descriptions(&mut loaded)?;
+    check_descriptions(&mut loaded, &registry)?;
     Ok(loaded)
 }
 
-/// Reads every device description that the experiment names; their warnings join its own.
-fn check_descriptions(loaded: &mut Loaded) -> Result<(), TrainError> {
+/// Reads every device description that the experiment names and makes the built-in methods for it, which refuse settings
+/// that the device cannot bear (a mu under half a step of its converter, say). Nothing is queried: only simulators are
+/// opened. Warnings join the experiment's own.
+fn check_descriptions(loaded: &mut Loaded, registry: &Registry) -> Result<(), TrainError> {
     let mut found = loaded.diagnostics();
     let mut warnings = Vec::new();
     for (name, device) in &loaded.experiment.devices {
-        if let Some(Origin::File(file)) = device.source.origin() {
-            match read_circuit(name, device, file) {
-                Ok((_, w)) => warnings.push(w),
-                Err(errors) => found.extend(errors),
+        let Some(Origin::File(file)) = device.source.origin() else { continue };
+        match read_circuit(name, device, file) {
+            Err(errors) => found.extend(errors),
+            Ok((circuit, w)) => {
+                warnings.push(w);
+                match Simulator::open(&circuit, 0, 1) {
+                    Ok(simulator) => check_methods(loaded, registry, name, &simulator.descriptor(), &mut found),
+                    Err(error) => {
+                        let message = format!("{} cannot be simulated: {}", file.display(), error.message);
+                        let span = loaded.root.span_at(&["devices", name, "source"]);
+                        found.push(Diagnostic::error("not-simulated", message).at(span));
+                    }
+                }
             }
         }
     }
@@ -74,6 +88,23 @@ fn check_descriptions(loaded: &mut Loaded) -> Result<(), TrainError> {
     }
     warnings.into_iter().for_each(|w| loaded.warnings.extend(w));
     Ok(())
+}
+
+fn check_methods(loaded: &Loaded, registry: &Registry, name: &str, descriptor: &Descriptor, found: &mut Diagnostics) {
+    let Some(device) = loaded.experiment.devices.get(name) else { return };
+    let roles = [("estimator", Kind::Estimator, &device.estimator), ("surrogate", Kind::Surrogate, &device.surrogate)];
+    for (role, kind, method) in roles {
+        let Some(method) = method.as_ref().filter(|m| m.library.is_none()) else { continue };
+        let open = Open { settings: method.settings_json().into(), seed: 0, threads: 1, ideal: false };
+        let made = registry.find(kind, &method.method, None).and_then(|plugin| match kind {
+            Kind::Estimator => plugin.make_estimator(&open, descriptor).map(|_| ()),
+            _ => plugin.make_surrogate(&open, descriptor).map(|_| ()),
+        });
+        if let Err(HostError::Make { error, .. }) = made {
+            let span = loaded.root.span_at(&["devices", name, role]);
+            found.push(Diagnostic::error("bad-setting", error.message.to_string()).at(span));
+        }
+    }
 }
 
 /// Inputs and outputs, in reals, of a device that is described by a file; `None` for plugins and for descriptions with

@@ -7,7 +7,7 @@ use crate::{
 };
 use blackbeam_digital::NamedTensor;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::Path;
 
 /// The small part of a phase's state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,8 +67,8 @@ impl Phase {
     }
 
     /// Takes back a checkpointed state.
-    pub fn restore(&mut self, saved: SavedPhase, checkpoint: &Checkpoint, path: &PathBuf) -> Result<(), TrainError> {
-        let wrong = |why: String| TrainError::Run(RunError::NotARun { path: path.clone(), why });
+    pub fn restore(&mut self, saved: SavedPhase, checkpoint: &Checkpoint, path: &Path) -> Result<(), TrainError> {
+        let wrong = |why: String| TrainError::Run(RunError::NotARun { path: path.to_owned(), why });
         let weights = named("weights", checkpoint);
         self.network.restore(&weights).map_err(|e| wrong(e.to_string()))?;
         let optimizer = named("digital", checkpoint);
