@@ -1,4 +1,4 @@
-//! The experiment file: what it says ([`Experiment`]), how it is read and checked ([`read`]), its [`schema`].
+//! The experiment file: what it says ([`Experiment`]), how it is read and checked ([`read()`]), its [`schema`].
 //!
 //! A file is read in four steps, so that a person sees all errors at once and each at its place: the text becomes a tree
 //! that knows its positions; `--set` overrides replace values in the tree; the tree is checked against the schema, and the
