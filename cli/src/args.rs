@@ -24,6 +24,14 @@ pub enum Command {
     Train(TrainArgs),
     /// Check an experiment or device file without running anything.
     Check(CheckArgs),
+    /// Say what a device file compiles to and why, or what a component is.
+    Explain(ExplainArgs),
+    /// Write the circuit of a device file as a flat SAX netlist of primitive components.
+    Expand(ExpandArgs),
+    /// Compute the S-parameters between all outer ports of a device file.
+    Simulate(SimulateArgs),
+    /// Draw the circuit of a device file as SVG.
+    Draw(DrawArgs),
     /// Plugin libraries: make them known, list them.
     Plugin {
         /// What to do.
@@ -82,6 +90,103 @@ pub struct CheckArgs {
     /// Replace a value of an experiment first, such as devices.mesh.estimator.samples=16.
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
+    /// How errors and warnings are written: for people, or as a JSON array for editors and tools.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// How diagnostics are written.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum Format {
+    /// For people, on standard error.
+    Text,
+    /// A JSON array on standard output.
+    Json,
+}
+
+/// A device file and how it is read.
+#[derive(clap::Args)]
+pub struct DeviceArgs {
+    /// The device file, or a SAX or gdsfactory netlist.
+    pub file: PathBuf,
+    /// Which device of its kind: seeds what is drawn once per device [default: the file's seed].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Without any non-ideality.
+    #[arg(long)]
+    pub ideal: bool,
+    /// Another preset: ideal, typical or pessimistic.
+    #[arg(long, value_name = "NAME", value_parser = blackbeam_netlist::PRESET_NAMES)]
+    pub preset: Option<String>,
+}
+
+/// Arguments of `explain`.
+#[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["file", "component"]))]
+pub struct ExplainArgs {
+    /// The device file, or a SAX or gdsfactory netlist.
+    pub file: Option<PathBuf>,
+    /// A component of the catalogue instead; `list` lists them.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["seed", "ideal", "preset"])]
+    pub component: Option<String>,
+    /// Which device of its kind [default: the file's seed].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Without any non-ideality.
+    #[arg(long)]
+    pub ideal: bool,
+    /// Another preset: ideal, typical or pessimistic.
+    #[arg(long, value_name = "NAME", value_parser = blackbeam_netlist::PRESET_NAMES)]
+    pub preset: Option<String>,
+}
+
+/// Arguments of `expand`.
+#[derive(clap::Args)]
+pub struct ExpandArgs {
+    /// What.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// As JSON, which holds no comments, instead of YAML.
+    #[arg(long)]
+    pub json: bool,
+    /// Where to [default: standard output].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Arguments of `simulate`.
+#[derive(clap::Args)]
+pub struct SimulateArgs {
+    /// What.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Wavelengths in micrometres, one or a range, such as 1.55 or 1.5:1.6:1001 [default: the file's].
+    #[arg(long, value_name = "START:STOP:POINTS", value_parser = wavelengths)]
+    pub wl: Option<Wavelengths>,
+    /// Where to: .csv, .npz or Touchstone .sNp, by the end of the name [default: CSV on standard output].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Write and plot the waves at the file's probes too: `NAME_fwd` and `NAME_bwd` (CSV).
+    #[arg(long)]
+    pub probes: bool,
+    /// Plot the transmissions as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+}
+
+/// Wavelengths, um.
+#[derive(Clone, Debug)]
+pub struct Wavelengths(pub Vec<f64>);
+
+/// Arguments of `draw`.
+#[derive(clap::Args)]
+pub struct DrawArgs {
+    /// What.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Where to [default: standard output].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// What to do with plugin libraries.
@@ -116,5 +221,33 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE, such as train.epochs=3".into()),
+    }
+}
+
+/// Most wavelengths of a sweep.
+const MAX_WAVELENGTHS: usize = 1_000_000;
+
+fn wavelengths(text: &str) -> Result<Wavelengths, String> {
+    let number = |part: &str| {
+        let wl: f64 = part.trim().parse().map_err(|_| format!("`{part}` is not a number"))?;
+        if wl.is_finite() && wl > 0.0 { Ok(wl) } else { Err(format!("`{part}` is not a wavelength")) }
+    };
+    let parts: Vec<&str> = text.split(':').collect();
+    match parts[..] {
+        [one] => Ok(Wavelengths(vec![number(one)?])),
+        [start, stop, points] => {
+            let (start, stop) = (number(start)?, number(stop)?);
+            let points: usize = points.trim().parse().map_err(|_| format!("`{points}` is not a number of points"))?;
+            if !(2..=MAX_WAVELENGTHS).contains(&points) {
+                return Err(format!("{points} points, expected 2 to {MAX_WAVELENGTHS}"));
+            }
+            if start >= stop {
+                return Err(format!("the range goes from {start} to {stop}, expected START < STOP"));
+            }
+            let step = (stop - start) / (points - 1) as f64;
+            let at = |k| if k == points - 1 { stop } else { start + step * k as f64 };
+            Ok(Wavelengths((0..points).map(at).collect()))
+        }
+        _ => Err("expected one wavelength in um or START:STOP:POINTS, such as 1.5:1.6:1001".into()),
     }
 }

@@ -4,6 +4,7 @@
 
 mod args;
 mod check;
+mod circuit;
 mod plugin;
 mod progress;
 mod table;
@@ -23,6 +24,8 @@ pub enum Failure {
     Input(String),
     /// Failed at run time: exit code 1.
     Run(String),
+    /// All has been said: exit code.
+    Said(u8),
     /// Interrupted: exit code 130.
     Interrupted,
 }
@@ -39,6 +42,10 @@ fn main() -> ExitCode {
     let outcome = match args.command {
         Command::Train(arguments) => train::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => circuit::explain::run(&arguments),
+        Command::Expand(arguments) => circuit::expand::run(&arguments),
+        Command::Simulate(arguments) => circuit::simulate::run(&arguments),
+        Command::Draw(arguments) => circuit::draw::run(&arguments),
         Command::Plugin { command } => plugin::run(&command),
         Command::Schema { of } => print(&schema(of)),
         Command::Completions { shell } => {
@@ -51,6 +58,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Input(message)) => fail(&message, 2),
         Err(Failure::Run(message)) => fail(&message, 1),
+        Err(Failure::Said(code)) => ExitCode::from(code),
         Err(Failure::Interrupted) => ExitCode::from(130),
     }
 }

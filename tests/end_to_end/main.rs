@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod budget;
+mod circuits;
 mod commands;
 mod faults;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod input;
 mod ledger;
 mod methods;

@@ -25,8 +25,14 @@ fn a_run_leaves_all_its_files_and_says_where() {
     files.sort();
     let (events, rest): (Vec<_>, Vec<_>) = files.into_iter().partition(|f| f.starts_with("events.out.tfevents."));
     assert_eq!(events.len(), 1);
-    assert_eq!(rest, ["checkpoints", "experiment.yaml", "ledger.jsonl", "lock.json", "metrics.jsonl", "summary.json"]);
+    assert_eq!(
+        rest,
+        ["checkpoints", "experiment.yaml", "final", "ledger.jsonl", "lock.json", "metrics.jsonl", "summary.json"]
+    );
     assert_eq!(run.checkpoints(), 3, "the last three are kept");
+    for name in ["main", "digital", "frozen", "random_feedback"] {
+        assert!(run.file(&format!("final/{name}.safetensors")).is_file(), "{name}");
+    }
 
     // The resolved experiment has everything written out and is the same experiment.
     let resolved = place.read("out/experiment.yaml");

@@ -21,25 +21,6 @@ pub const PRESET_NAMES: [&str; 3] = ["ideal", "typical", "pessimistic"];
 /// Mappings within an entry that are merged key by key; everything else is taken as a whole.
 const MERGED: [&str; 4] = ["dac", "adc", "source", "response"];
 
-/// A bare component name becomes an instance without settings.
-pub(crate) fn expand_bare_instances(root: &mut Node) {
-    let Some(Value::Map(instances)) = value_mut(root, "instances").map(|n| &mut n.value) else { return };
-    for (_, instance) in instances {
-        if matches!(instance.value, Value::String(_)) {
-            let key = Key { name: "component".into(), span: instance.span };
-            let span = instance.span;
-            let component = std::mem::replace(instance, Node { span, value: Value::Null });
-            instance.value = Value::Map(vec![(key, component)]);
-        }
-        if let Value::Map(entries) = &mut instance.value
-            && !entries.iter().any(|(key, _)| key.name == "settings")
-        {
-            let key = Key { name: "settings".into(), span: instance.span };
-            entries.push((key, Node { span: instance.span, value: Value::Map(Vec::new()) }));
-        }
-    }
-}
-
 /// Puts `options.settings` in the place of the settings of the file's instances.
 pub(crate) fn apply_settings(root: &mut Node, options: &ReadOptions, found: &mut Diagnostics) {
     if options.settings.is_empty() {
@@ -64,19 +45,57 @@ pub(crate) fn apply_settings(root: &mut Node, options: &ReadOptions, found: &mut
             found.push(error.at(name.span).help_some(did_you_mean(&name.name, known)));
             continue;
         };
-        let Some(own) = value_mut(instance, "settings") else { continue };
+        let Some(own) = settings_of(instance) else { continue };
         for (key, node) in entries {
             set(own, key, node);
         }
     }
 }
 
-/// Lays the file's sections over those of its preset (`options.preset` before `preset` of the file). Gives the preset's
-/// source.
-pub(crate) fn apply_preset(root: &mut Node, options: &ReadOptions, found: &mut Diagnostics) -> Option<Source> {
+/// The settings of an instance; an instance that is a bare name becomes a mapping first.
+fn settings_of(instance: &mut Node) -> Option<&mut Node> {
+    let span = instance.span;
+    let key = |name: &str| Key { name: name.into(), span };
+    if matches!(instance.value, Value::String(_)) {
+        let component = std::mem::replace(instance, Node { span, value: Value::Null });
+        instance.value = Value::Map(vec![(key("component"), component)]);
+    }
+    let Value::Map(entries) = &mut instance.value else { return None };
+    let at = entries.iter().position(|(key, _)| key.name == "settings").unwrap_or_else(|| {
+        entries.push((key("settings"), Node { span, value: Value::Null }));
+        entries.len() - 1
+    });
+    let settings = &mut entries[at].1;
+    if settings.is_null() {
+        settings.value = Value::Map(Vec::new());
+    }
+    Some(settings)
+}
+
+/// Lays the sections of `root` over those of their preset (`options.preset` before `preset` of the file), if the circuit is
+/// one generator of a family that has it. Gives the preset's source.
+pub(crate) fn apply_preset(
+    root: &mut Node,
+    circuit: &Node,
+    options: &ReadOptions,
+    found: &mut Diagnostics,
+) -> Option<Source> {
     let written = root.get("preset").and_then(|n| n.as_str().map(|name| (name.to_string(), Some(n.span))));
     let (name, span) = options.preset.clone().map(|name| (name, None)).or(written)?;
-    let family = root.get("instances")?.as_map()?.iter().find_map(|(_, i)| i.get("component")?.as_str())?.to_string();
+    let component = |node: &Node| node.as_str().or_else(|| node.get("component")?.as_str()).map(String::from);
+    let family = match circuit.get("instances").and_then(Node::as_map) {
+        Some([(_, instance)]) => component(instance),
+        _ => None,
+    };
+    let Some(family) = family.filter(|family| PRESETS.iter().any(|(f, ..)| f == family)) else {
+        if name != "ideal" {
+            let message = format!("there is no preset `{name}` for this circuit");
+            let error = Diagnostic::error("preset", message);
+            let error = span.into_iter().fold(error, Diagnostic::at);
+            found.push(error.help("presets are for a device of one `mesh`, `mrr_bank` or `slm_matvec`"));
+        }
+        return None;
+    };
     let Some((_, _, text)) = PRESETS.iter().find(|(f, n, _)| *f == family && *n == name) else {
         unknown_preset(&name, span, found);
         return None;

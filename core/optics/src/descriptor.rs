@@ -1,59 +1,64 @@
 //! What a simulator says of itself.
 
-use crate::{model::Model, setpoint::Block};
+use crate::{
+    chain::setpoint::{SetPoints, ranges},
+    model::Model,
+    program::{Program, Spot},
+};
 use blackbeam_netlist::circuit::{AtRange as CircuitAtRange, Circuit};
-use blackbeam_plugin::{AtRange, Descriptor, Dtype, Energy, Parameter, ParameterKind, Result, Timing, can, structure};
+use blackbeam_plugin::{
+    AtRange, Descriptor, Dtype, Energy, Parameter, ParameterKind, PluginError, Result, Timing, can, structure,
+};
 use std::f64::consts::TAU;
 
 /// Tolerance of settling where no converter gives one: half a step of 12 bits over a period.
 const SETTLED: f64 = 0.5 * TAU / 4095.0;
 
-/// All parameters in the program's order, trainable or not; the initial values are filled in later.
-pub(crate) fn parameters(circuit: &Circuit, model: &Model) -> Result<Vec<Parameter>> {
-    let mut parameters = Vec::new();
-    let mut blocks: Vec<&Block> = model.blocks.iter().collect();
-    blocks.sort_by_key(|b| b.phases.start);
-    for block in blocks {
-        let source = &circuit.parameters[block.index];
+/// All parameters, block by block, trainable or not; the initial values are filled in later.
+pub(crate) fn parameters(circuit: &Circuit, set_points: &SetPoints, spots: &[Spot]) -> Result<Vec<Parameter>> {
+    let mut parameters = Vec::with_capacity(spots.len());
+    for (index, (source, range)) in circuit.parameters.iter().zip(ranges(circuit)).enumerate() {
         let (min, max) = source.range;
         if min.is_nan() || max.is_nan() || min > max {
-            let message = format!("{:?}: a range from {min} to {max}", block.kind);
-            return Err(blackbeam_plugin::PluginError::settings(message));
+            return Err(PluginError::settings(format!("{:?}: a range from {min} to {max}", source.kind)));
         }
-        let resolution = model.set_points.resolution(block, source.range);
-        for (i, name) in source.names.iter().enumerate() {
-            let place = model.program.place(block.kind, i);
-            parameters.push(Parameter {
-                name: name.as_str().into(),
-                unit: "rad".into(),
-                min,
-                max,
-                initial: 0.0,
-                resolution,
-                period: TAU,
-                kind: ParameterKind::Phase,
-                at_range: match source.at_range {
-                    CircuitAtRange::Clip => AtRange::Clip,
-                    CircuitAtRange::Wrap => AtRange::Wrap,
-                    CircuitAtRange::Reflect => AtRange::Reflect,
-                },
-                group: block.index as u32,
-                row: place.row,
-                column: place.column,
-            });
-        }
+        let resolution = set_points.resolution(&range, source.range);
+        let phase = source.unit == "rad";
+        let parameter = |(name, spot): (&String, &Spot)| Parameter {
+            name: name.as_str().into(),
+            unit: source.unit.into(),
+            min,
+            max,
+            initial: 0.0,
+            resolution,
+            period: if phase { TAU } else { 0.0 },
+            kind: if phase { ParameterKind::Phase } else { ParameterKind::Level },
+            at_range: match source.at_range {
+                CircuitAtRange::Clip => AtRange::Clip,
+                CircuitAtRange::Wrap => AtRange::Wrap,
+                CircuitAtRange::Reflect => AtRange::Reflect,
+            },
+            group: index as u32,
+            row: spot.row,
+            column: spot.column,
+        };
+        parameters.extend(source.names.iter().zip(&spots[range]).map(parameter));
     }
     Ok(parameters)
 }
 
-/// The descriptor.
+/// The descriptor. `gains_move`: gains of outputs or the power of the source drift.
 ///
 /// The energy account has the source's power while the device is in use. Actuators, converters and writes are not in it:
 /// a circuit names drives, not the power that they take.
-pub(crate) fn describe(circuit: &Circuit, model: &Model, gains_drift: bool) -> Descriptor {
+pub(crate) fn describe(circuit: &Circuit, model: &Model, gains_move: bool) -> Descriptor {
     let (encoder, detector) = (&model.encoder, &model.detector);
     let linear = model.linear();
-    let mut flags = structure::DETERMINISTIC | model.program.structure();
+    let program = match &model.program {
+        Program::Linear(program) => program.structure(),
+        Program::Bench(_) => 0,
+    };
+    let mut flags = structure::DETERMINISTIC | program;
     if linear {
         flags |= structure::LINEAR_IN_X;
     }
@@ -63,13 +68,14 @@ pub(crate) fn describe(circuit: &Circuit, model: &Model, gains_drift: bool) -> D
     if !model.set_points.independent() {
         flags &= !structure::SINGLE_FREQUENCY;
     }
-    if gains_drift || model.gain.iter().any(|&g| g != 1.0) {
+    if gains_move || model.gain.iter().any(|&g| g != 1.0) {
         flags &= !structure::PASSIVE;
     }
-    let mut able = can::QUERY_SETS | can::SPARSE | can::BLOCK | can::KEYED | can::READ_PARAMS | can::THREADS;
+    let mut able =
+        can::QUERY_SETS | can::SPARSE | can::BLOCK | can::KEYED | can::READ_PARAMS | can::THREADS | can::EXACT_VJP;
     if linear {
         able |= can::READ_MATRIX;
-        if !encoder.complex && !detector.complex() {
+        if encoder.plain() && encoder.even() && detector.plain() && program & structure::RECIPROCAL != 0 {
             able |= can::BACKWARD;
         }
     }
@@ -78,33 +84,41 @@ pub(crate) fn describe(circuit: &Circuit, model: &Model, gains_drift: bool) -> D
     }
     let parameters: Vec<Parameter> = model.trainable.iter().map(|&i| model.parameters[i].clone()).collect();
     let differences = if encoder.differential { 2f64.sqrt() } else { 1.0 };
+    let power_w = circuit.encoding.as_ref().map_or(0.0, |e| e.source.power_w);
+    let noise = detector.declared_noise();
     Descriptor {
         name: circuit.name.as_str().into(),
         firmware: concat!("blackbeam-optics ", env!("CARGO_PKG_VERSION")).into(),
         calibration: "nominal".into(),
         input: encoder.port(),
         output: detector.port(encoder.differential),
-        timing: timing(circuit, &parameters),
+        timing: timing(circuit, model.set_points.settling.charged),
         parameters: parameters.into(),
         dtype: Dtype::F64,
         structure: flags,
         can: able,
         max_batch: 0,
         vectors_per_row: encoder.parts().len() as u32,
-        noise: if encoder.quiet() { detector.declared_noise() * differences } else { -1.0 },
-        energy: Energy { hold_w: circuit.encoding.power_w, write_j: 0.0, vector_j: 0.0 },
+        noise: if encoder.quiet() && noise >= 0.0 { noise * differences } else { -1.0 },
+        energy: Energy { hold_w: power_w, write_j: 0.0, vector_j: 0.0 },
     }
 }
 
-/// Actuators count as settled at half the coarsest step of a parameter.
-fn timing(circuit: &Circuit, parameters: &[Parameter]) -> Timing {
-    let lsb = parameters.iter().map(|p| p.resolution).fold(0.0, f64::max);
+/// (longest time constant, tolerance): actuators count as settled at a 32nd of the coarsest step of a parameter. What is left
+/// of one probe is then small beside the next, even where probes are a step long.
+pub(crate) fn settling<'a>(circuit: &Circuit, parameters: impl Iterator<Item = &'a Parameter>) -> (f64, f64) {
+    let lsb = parameters.map(|p| p.resolution).fold(0.0, f64::max);
+    let tau = circuit.actuators.iter().map(|a| a.tau_s).fold(0.0, f64::max);
+    (tau, if lsb > 0.0 { lsb / 32.0 } else { SETTLED })
+}
+
+fn timing(circuit: &Circuit, (settle_tau_s, settle_tolerance): (f64, f64)) -> Timing {
     let t = &circuit.timing;
     Timing {
         write_fixed_s: t.write_fixed_s,
         write_each_s: t.write_each_s,
-        settle_tau_s: circuit.actuators.iter().map(|a| a.tau_s).fold(0.0, f64::max),
-        settle_tolerance: if lsb > 0.0 { 0.5 * lsb } else { SETTLED },
+        settle_tau_s,
+        settle_tolerance,
         trigger_s: t.trigger_s,
         frame_s: t.frame_s,
         frame_vectors: t.frame_vectors.max(1),

@@ -1,43 +1,45 @@
 //! Compiled simulators of photonic devices, with what is wrong with real ones.
 //!
 //! [`Simulator::open`] turns a checked [`Circuit`](blackbeam_netlist::circuit::Circuit) into a
-//! [`Device`](blackbeam_plugin::Device). Every query goes through the whole chain, in this order for every component:
+//! [`Device`](blackbeam_plugin::Device); [`Optics`] gives its S-parameters and says what was compiled and why. Every query
+//! goes through the whole chain, in this order for every program:
 //!
 //! ```text
-//! parameter -> range -> DAC -> actuator curve -> crosstalk -> + fabrication + phase noise + drift(t) -> matrix
-//! input     -> range -> DAC -> + noise -> field or power -> matrix -> detection -> gain -> + noise -> ADC -> y
+//! parameter -> range, slew limit -> DAC -> actuator curve, gain -> lag -> crosstalk -> + offset, flicker, phase noise
+//!           -> slots: + fabrication + drift(t), expressions -> what light meets
+//! input     -> range -> DAC -> + noise -> field or power -> the circuit -> detection (amperes) -> gain -> + noise
+//!           -> ADC -> y
 //! ```
 //!
 //! y is normalised: an ideal linear device returns A x. Randomness has three scopes (device, write, vector), and a
 //! simulator is a pure function of the circuit, the seed, the parameters written, the identity of a call and its time.
 //!
-//! A component is a `program`: one file that fills a matrix from phases, and one line in `program::compile`.
+//! What light meets is a `program`, chosen by the structure of the circuit: one generator, a chain of planes in free space,
+//! or a scattering solve of everything else. Each has an adjoint, from which
+//! [`exact_vjp`](blackbeam_plugin::Device::exact_vjp) has its derivatives.
 
-mod complex;
-mod converter;
-mod crosstalk;
-mod curve;
+mod chain;
 mod descriptor;
-mod detector;
-mod drift;
-mod encoder;
+mod exact;
+mod explain;
 mod fabrication;
-mod haar;
 mod initial;
 mod keys;
-mod mesh;
+mod memory;
 mod model;
 mod program;
-mod ring;
-mod setpoint;
+mod resonance;
 mod simulator;
-#[cfg(test)]
-mod simulator_tests;
-mod slm;
-#[cfg(test)]
-mod statistics_tests;
+mod slots;
+mod spectrum;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod transfer;
+mod values;
 
+pub use explain::Explanation;
 pub use simulator::{Counters, Simulator};
+pub use spectrum::{Optics, Spectrum};
+pub use values::slot_values;

@@ -1,11 +1,12 @@
 //! A simulated device.
 
 use crate::{
+    chain::{detector::Detection, drift::Drifts, events::Events, lag::Configured},
     descriptor,
-    detector::Detection,
-    drift::Drifts,
-    model::{Configured, Drifted, Model, Query, Workspace},
-    transfer::Transfer,
+    keys::same_call,
+    memory::Memory,
+    model::{Instant, Medium, Model, Query, Workspace},
+    slots::Moved,
 };
 use blackbeam_netlist::circuit::Circuit;
 use blackbeam_plugin::{
@@ -44,21 +45,23 @@ impl Counters {
 /// A simulated device: pure functions of (circuit, seed, parameters written, identity of the call, time), with the same
 /// bits for any number of threads and any splitting of batches.
 pub struct Simulator {
-    model: Model,
-    drifts: Drifts,
+    pub(crate) model: Model,
+    pub(crate) drifts: Drifts,
+    pub(crate) events: Events,
     descriptor: Descriptor,
-    held: Configured,
-    /// The matrix of what is held, at a time.
+    pub(crate) memory: Memory,
+    /// What light meets in what is held, at a time.
     current: Option<Current>,
     full_scale: f64,
+    /// The row that a slipped batch begins with: the last one sent by a call.
+    last_row: Option<(Call, Vec<f64>)>,
     pool: Option<ThreadPool>,
     counters: Arc<Counters>,
 }
 
 struct Current {
-    time_s: f64,
-    transfer: Transfer,
-    drifted: Drifted,
+    medium: Medium,
+    instant: Instant,
 }
 
 impl Simulator {
@@ -66,13 +69,12 @@ impl Simulator {
     /// answer at the same time.
     ///
     /// # Errors
-    /// `SETTINGS` for a circuit that contradicts itself; `IO` if threads cannot be started.
+    /// `SETTINGS` for a circuit that contradicts itself or has no `encoding`; `IO` if threads cannot be started.
     pub fn open(circuit: &Circuit, seed: u64, threads: usize) -> Result<Self> {
         let model = Model::new(circuit, seed)?;
-        let mut place = Vec::with_capacity(model.parameters.len());
-        // Blocks are in the order of the circuit, which is how drifts count parameters.
-        model.blocks.iter().for_each(|b| place.extend(b.phases.clone()));
-        let drifts = Drifts::new(circuit, seed, &place, model.gain.len())?;
+        let outputs = model.detector.outputs();
+        let drifts = Drifts::new(circuit, seed, &model.places, outputs)?;
+        let events = Events::new(circuit, seed, model.parameters.len(), outputs)?;
         let descriptor = descriptor::describe(circuit, &model, drifts.of_gains());
         let pool = if threads > 1 {
             let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("optics-{i}"));
@@ -81,9 +83,21 @@ impl Simulator {
         } else {
             None
         };
-        let held = model.configure(&model.initial(), &OPENING)?;
+        let memory = Memory::new(&model, &events)?;
         let full_scale = model.detector.full_scale();
-        Ok(Simulator { model, drifts, descriptor, held, current: None, full_scale, pool, counters: Arc::default() })
+        let counters = Arc::default();
+        Ok(Simulator {
+            model,
+            drifts,
+            events,
+            descriptor,
+            memory,
+            current: None,
+            full_scale,
+            last_row: None,
+            pool,
+            counters,
+        })
     }
 
     /// What this simulator counts, readable while a session owns it.
@@ -91,28 +105,33 @@ impl Simulator {
         Arc::clone(&self.counters)
     }
 
-    /// The state of the drifts at the time of a call.
-    fn drifted(&mut self, call: &Call) -> Result<Drifted> {
+    /// What the device is at the time of a call.
+    pub(crate) fn instant(&mut self, call: &Call) -> Result<Instant> {
         if !call.time_s.is_finite() {
             return Err(PluginError::new(Code::RANGE, format!("the time of a call is {}", call.time_s)));
         }
-        let phases = if self.drifts.of_phases() { self.model.parameters.len() } else { 0 };
-        let mut drifted = Drifted { phases: vec![0.0; phases], gain: vec![0.0; self.model.gain.len()] };
-        self.drifts.add(call.time_s, &mut drifted.phases, &mut drifted.gain);
-        drifted.gain.iter_mut().zip(&self.model.gain).for_each(|(drift, gain)| *drift = gain * (1.0 + *drift));
-        Ok(drifted)
+        let slots = self.model.slots.len();
+        let moves = self.drifts.of_slots() || self.events.of_slots();
+        let mut moved = Moved {
+            added: vec![0.0; if moves { slots } else { 0 }],
+            factor: vec![1.0; if self.drifts.scales() { slots } else { 0 }],
+        };
+        let (mut gain, mut source) = (self.model.gain.clone(), 1.0);
+        self.drifts.add(call.time_s, &mut moved, &mut gain, &mut source);
+        let matter = self.events.at(call.time_s, &self.model.places, &mut moved);
+        Ok(Instant { time_s: call.time_s, moved, gain, source: source.max(0.0), matter })
     }
 
     /// Makes `current` that of what is held, at the time of a call.
     fn settle(&mut self, call: &Call) -> Result<&Current> {
-        let fresh = self.current.take().filter(|c| c.time_s == call.time_s);
+        let fresh = self.current.take().filter(|c| c.instant.time_s == call.time_s);
         let current = match fresh {
             Some(current) => current,
             None => {
-                let drifted = self.drifted(call)?;
-                let mut transfer = Transfer::default();
-                self.model.transfer(&self.held, &drifted, &mut Workspace::default(), &mut transfer);
-                Current { time_s: call.time_s, transfer, drifted }
+                let instant = self.instant(call)?;
+                let held = self.memory.held(&self.events, call.time_s);
+                let medium = self.model.medium(held, &instant, &mut Workspace::default())?;
+                Current { medium, instant }
             }
         };
         Ok(self.current.insert(current))
@@ -124,66 +143,109 @@ impl Simulator {
         self.counters.vectors.fetch_add(vectors, Ordering::Relaxed);
     }
 
+    /// The rows that are answered: those of x, or each the one before it where frames have slipped. The first row of a logical
+    /// batch then is dark; parts of a batch are to be sent in order.
+    fn slipped(&self, x: &[f64], width: usize, call: &Call) -> Vec<f64> {
+        let known =
+            self.last_row.as_ref().filter(|(last, _)| same_call(last, call) && last.first_row == call.first_row);
+        let mut rows = known.map_or_else(|| vec![0.0; width], |(_, row)| row.clone());
+        rows.extend_from_slice(&x[..x.len().saturating_sub(width)]);
+        rows.truncate(x.len());
+        rows
+    }
+
     /// One batch through what is held.
     fn ask(&mut self, x: &[f64], y: &mut [f64], call: &Call, backward: bool) -> Result<()> {
-        let backwards = if backward { Some(self.settle(call)?.transfer.transposed()) } else { None };
         self.settle(call)?;
         let current = self.current.as_ref().expect("settled above");
+        let backwards = match (&current.medium, backward) {
+            (Medium::Matrix(transfer), true) => Some(Medium::Matrix(transfer.transposed())),
+            _ => None,
+        };
         let (key, keys) = (self.model.detector.key(call), self.model.encoder.keys(call));
         let query = Query {
-            transfer: backwards.as_ref().unwrap_or(&current.transfer),
+            medium: backwards.as_ref().unwrap_or(&current.medium),
             detection: Detection {
                 key: if backward { key.named("backward") } else { key },
                 full_scale: self.full_scale,
-                gain: &current.drifted.gain,
+                gain: &current.instant.gain,
+                source: current.instant.source,
+                matter: &current.instant.matter,
             },
             keys: if backward { keys.backward() } else { keys },
             backward,
         };
-        let inputs = query.transfer.inputs;
-        let width = y.len() / (x.len() / inputs).max(1);
+        let (inputs, width) = if backward {
+            (self.descriptor.output.width, self.descriptor.input.width)
+        } else {
+            (self.descriptor.input.width, self.descriptor.output.width)
+        };
         let rows = x.len() / inputs;
+        let slip = current.instant.matter.slipped && !backward;
+        let shifted = if slip { self.slipped(x, inputs, call) } else { Vec::new() };
+        let sent = if slip { &shifted[..] } else { x };
         let model = &self.model;
         match &self.pool {
             Some(pool) if rows > ROWS_PER_TASK => pool.install(|| {
-                let parts = x.par_chunks(ROWS_PER_TASK * inputs).zip(y.par_chunks_mut(ROWS_PER_TASK * width));
-                parts.enumerate().for_each_init(Workspace::default, |work, (i, (x, y))| {
-                    model.answer(query, x, call.first_row + (i * ROWS_PER_TASK) as u64, y, work);
-                });
-            }),
-            _ => model.answer(query, x, call.first_row, y, &mut Workspace::default()),
+                let parts = sent.par_chunks(ROWS_PER_TASK * inputs).zip(y.par_chunks_mut(ROWS_PER_TASK * width));
+                let answer = |work: &mut Workspace, (i, (x, y)): (usize, (&[f64], &mut [f64]))| {
+                    model.answer(query, x, call.first_row + (i * ROWS_PER_TASK) as u64, y, work)
+                };
+                parts.enumerate().map_init(Workspace::default, answer).collect::<Result<()>>()
+            })?,
+            _ => model.answer(query, sent, call.first_row, y, &mut Workspace::default())?,
+        }
+        if slip && rows > 0 {
+            let next = Call { first_row: call.first_row + rows as u64, ..*call };
+            self.last_row = Some((next, x[x.len() - inputs..].to_vec()));
         }
         self.count(0, rows);
         Ok(())
     }
 
     /// One configuration of several, by itself.
-    fn one(&self, set: &Set<'_>, x: &[f64], y: &mut [f64], work: &mut (Workspace, Transfer)) -> Result<Configured> {
-        let mut params = set.base.to_vec();
-        if set.set.form == Form::Dense {
-            params.resize(self.model.trainable.len(), 0.0);
-        }
-        set.set.expand(&mut params)?;
-        let configured = self.model.configure(&params, set.call)?;
-        let (work, transfer) = work;
-        self.model.transfer(&configured, &set.drifted, work, transfer);
+    fn one(&self, set: &Set<'_>, x: &[f64], y: &mut [f64], work: &mut Workspace) -> Result<()> {
+        let lost = self.events.lost(set.configured.call.time_s, set.call.time_s);
+        let configured = if lost { self.memory.initial() } else { &set.configured };
+        let medium = self.model.medium(configured, &set.instant, work)?;
         let query = Query {
-            transfer,
+            medium: &medium,
             detection: Detection {
                 key: self.model.detector.key(set.call),
                 full_scale: self.full_scale,
-                gain: &set.drifted.gain,
+                gain: &set.instant.gain,
+                source: set.instant.source,
+                matter: &set.instant.matter,
             },
             keys: self.model.encoder.keys(set.call),
             backward: false,
         };
-        self.model.answer(query, x, set.call.first_row, y, work);
-        Ok(configured)
+        let shifted;
+        let sent = if set.instant.matter.slipped {
+            shifted = self.slipped(x, self.descriptor.input.width, set.call);
+            &shifted[..]
+        } else {
+            x
+        };
+        self.model.answer(query, sent, set.call.first_row, y, work)
+    }
+
+    /// Configurations of several writes, in their order.
+    fn write_all(&mut self, writes: &[(Vec<f64>, &Call)]) -> Result<Vec<Configured>> {
+        let (model, memory) = (&self.model, &mut self.memory);
+        if memory.remembers() {
+            return writes.iter().map(|(params, call)| memory.write(model, &self.events, params, call)).collect();
+        }
+        let each = |(params, call): &(Vec<f64>, &Call)| Memory::fresh(model, params, call);
+        match &self.pool {
+            Some(pool) => pool.install(|| writes.par_iter().map(each).collect()),
+            None => writes.iter().map(each).collect(),
+        }
     }
 }
 
 /// Identity of the write of the initial values.
-const OPENING: Call = Call {
+pub(crate) const OPENING: Call = Call {
     stream: 0,
     step: 0,
     purpose: Purpose::Calibration,
@@ -195,10 +257,9 @@ const OPENING: Call = Call {
 
 /// One configuration of a call of several.
 struct Set<'a> {
-    base: &'a [f64],
-    set: &'a ParameterSet,
     call: &'a Call,
-    drifted: Drifted,
+    configured: Configured,
+    instant: Instant,
 }
 
 impl Device for Simulator {
@@ -207,10 +268,12 @@ impl Device for Simulator {
     }
 
     fn write_params(&mut self, params: &[f64], call: &Call) -> Result<Applied> {
-        self.held = self.model.configure(params, call)?;
+        let written = self.write_all(&[(params.to_vec(), call)])?;
+        let values = self.model.trainable.iter().map(|&i| written[0].applied[i]).collect();
+        self.memory.hold(written.into_iter().next_back());
         self.current = None;
         self.count(1, 0);
-        Ok(Applied { values: self.held.applied.as_slice().into() })
+        Ok(Applied { values })
     }
 
     fn query(&mut self, x: ArrayView<'_>, mut y: ArrayViewMut<'_>, call: &Call) -> Result<()> {
@@ -237,10 +300,20 @@ impl Device for Simulator {
         let x = inputs(&x, d_in)?;
         let rows = x.len() / d_in;
         let y = outputs(&mut y, &[sets.len(), rows, d_out])?;
-        let mut asked = Vec::with_capacity(sets.len());
+        let mut writes = Vec::with_capacity(sets.len());
         for (set, call) in sets.iter().zip(calls) {
+            let mut params = bases[set.base as usize].to_vec();
+            if set.form == Form::Dense {
+                params.resize(self.model.trainable.len(), 0.0);
+            }
+            set.expand(&mut params)?;
+            writes.push((params, call));
+        }
+        let written = self.write_all(&writes)?;
+        let mut asked = Vec::with_capacity(sets.len());
+        for (configured, call) in written.into_iter().zip(calls) {
             // In the order of the clock, so that each drift only moves a little.
-            asked.push(Set { base: bases[set.base as usize], set, call, drifted: self.drifted(call)? });
+            asked.push(Set { call, configured, instant: self.instant(call)? });
         }
         let mut answers: Vec<&mut [f64]> = Vec::with_capacity(sets.len());
         let mut rest = y;
@@ -250,23 +323,28 @@ impl Device for Simulator {
             rest = later;
         }
         let this = &*self;
-        let room = || (Workspace::default(), Transfer::default());
-        let done: Result<Vec<Configured>> = match &self.pool {
+        let done: Result<()> = match &self.pool {
             Some(pool) => pool.install(|| {
                 let sets = asked.par_iter().zip(answers);
-                sets.map_init(room, |work, (set, y)| this.one(set, x, y, work)).collect()
+                sets.map_init(Workspace::default, |work, (set, y)| this.one(set, x, y, work)).collect()
             }),
             None => {
-                let mut work = room();
-                asked.iter().zip(answers).map(|(set, y)| this.one(set, x, y, &mut work)).collect()
+                let mut work = Workspace::default();
+                asked.iter().zip(answers).try_for_each(|(set, y)| this.one(set, x, y, &mut work))
             }
         };
-        let mut done = done?;
+        done?;
         self.count(sets.len(), sets.len() * rows);
-        let applied = |c: &Configured| Applied { values: c.applied.as_slice().into() };
-        let report = if want_applied { done.iter().map(applied).collect() } else { Vec::new() };
-        if let Some(last) = done.pop() {
-            self.held = last;
+        let trainable = &self.model.trainable;
+        let applied =
+            |set: &Set<'_>| Applied { values: trainable.iter().map(|&i| set.configured.applied[i]).collect() };
+        let report = if want_applied { asked.iter().map(applied).collect() } else { Vec::new() };
+        if let Some(last) = asked.pop() {
+            if last.instant.matter.slipped && rows > 0 {
+                let next = Call { first_row: last.call.first_row + rows as u64, ..*last.call };
+                self.last_row = Some((next, x[x.len() - d_in..].to_vec()));
+            }
+            self.memory.hold(Some(last.configured));
             self.current = None;
         }
         Ok(report)
@@ -288,21 +366,55 @@ impl Device for Simulator {
             return Err(PluginError::new(Code::UNSUPPORTED, "a device that is not linear has no matrix"));
         }
         let d_in = self.descriptor.input.width;
-        let current = self.settle(call)?;
-        let (transfer, gain) = (&current.transfer, &current.drifted.gain);
-        let each = transfer.outputs / gain.len();
-        let mut matrix = Matrix::zeros(transfer.outputs, transfer.inputs);
-        for output in 0..transfer.outputs {
-            for (input, entry) in matrix.row_mut(output).iter_mut().enumerate() {
-                *entry = gain[output / each] * transfer.get(input, output);
-            }
-        }
+        self.settle(call)?;
+        let current = self.current.as_ref().expect("settled above");
+        let Medium::Matrix(transfer) = &current.medium else {
+            return Err(PluginError::new(Code::UNSUPPORTED, "a device that is not linear has no matrix"));
+        };
+        let matrix = self.model.matrix(transfer, &current.instant);
         self.counters.vectors.fetch_add(d_in as u64, Ordering::Relaxed);
         Ok(matrix)
     }
 
+    fn exact_vjp(
+        &mut self,
+        x: ArrayView<'_>,
+        dy: ArrayView<'_>,
+        mut dx: ArrayViewMut<'_>,
+        dparams: &mut [f64],
+        call: &Call,
+    ) -> Result<()> {
+        let (d_in, d_out) = (self.descriptor.input.width, self.descriptor.output.width);
+        let (x, dy) = (inputs(&x, d_in)?, inputs(&dy, d_out)?);
+        if x.len() / d_in != dy.len() / d_out || dparams.len() != self.model.trainable.len() {
+            let message = format!(
+                "{} inputs, {} cotangents and room for {} derivatives; the device has {} parameters",
+                x.len() / d_in,
+                dy.len() / d_out,
+                dparams.len(),
+                self.model.trainable.len()
+            );
+            return Err(PluginError::new(Code::SHAPE, message));
+        }
+        let dx = outputs(&mut dx, &[x.len() / d_in, d_in])?;
+        let instant = self.instant(call)?;
+        let applied = self.memory.held(&self.events, call.time_s).applied.clone();
+        let gradient = self.model.vjp(&applied, &instant, (x, dy), dx)?;
+        dparams.iter_mut().zip(&self.model.trainable).for_each(|(d, &i)| *d = gradient[i]);
+        Ok(())
+    }
+
+    fn save_state(&self) -> Result<Vec<u8>> {
+        Ok(self.memory.save())
+    }
+
+    fn restore_state(&mut self, state: &[u8]) -> Result<()> {
+        self.current = None;
+        self.memory.restore(state)
+    }
+
     fn read_params(&mut self) -> Result<Vec<f64>> {
-        Ok(self.held.applied.clone())
+        Ok(self.model.trainable.iter().map(|&i| self.memory.last().applied[i]).collect())
     }
 
     fn set_full_scale(&mut self, full_scale: f64) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The matrix that acts on the reals of a batch, and the product with it.
 
-use crate::{detector::Detector, program::Field};
+use crate::{chain::detector::Detector, program::Field};
 
 /// Outputs that one pass of the kernel holds in registers.
 const LANES: usize = 8;
@@ -40,6 +40,29 @@ impl Transfer {
                 }
                 if imaginary {
                     *self.entry(k, (output + 1) * per_output - 1) = im;
+                }
+            }
+        }
+    }
+
+    /// The adjoint of [`assemble`](Transfer::assemble): adds to dL/dRe and dL/dIm of the field, given dL/dentry [inputs,
+    /// outputs] of this matrix.
+    pub fn fold(gradient: &[f64], field: &mut Field, shape: (usize, usize), complex_inputs: bool, detector: &Detector) {
+        let (rows, columns) = shape;
+        let (real, imaginary) = detector.takes();
+        let per_output = usize::from(real) + usize::from(imaginary);
+        let per_input = if complex_inputs { 2 } else { 1 };
+        let has_imaginary = !field.im.is_empty();
+        for (output, input) in (0..rows).flat_map(|o| (0..columns).map(move |i| (o, i))) {
+            let at = output * columns + input;
+            for part in 0..per_input {
+                let row = (input * per_input + part) * per_output * rows;
+                let re = if real { gradient[row + output * per_output] } else { 0.0 };
+                let im = if imaginary { gradient[row + (output + 1) * per_output - 1] } else { 0.0 };
+                let (re, im) = if part == 0 { (re, im) } else { (im, -re) };
+                field.re[at] += re;
+                if has_imaginary {
+                    field.im[at] += im;
                 }
             }
         }

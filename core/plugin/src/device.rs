@@ -244,6 +244,8 @@ pub mod can {
     pub const FULL_SCALE: u64 = 128;
     /// Parameter sets of one call may be answered on several threads.
     pub const THREADS: u64 = 256;
+    /// [`Device::exact_vjp`](super::Device::exact_vjp): a diagnostic that no method sees.
+    pub const EXACT_VJP: u64 = 512;
 }
 
 /// What a device says of itself. It does not change while the device is open.
@@ -367,6 +369,25 @@ pub trait Device: Send {
     fn read_matrix(&mut self, call: &Call) -> Result<Matrix> {
         let _ = call;
         Err(unsupported("read_matrix"))
+    }
+
+    /// The exact derivatives of a simulated device as it is programmed: for the cotangents `dy` [batch, d_out] at the inputs
+    /// `x` [batch, d_in] fills `dx` [batch, d_in] with dy . dy/dx and `dparams` (length n_params) with the same by the
+    /// parameters, summed over the batch. Of the device without noise; rounding and clipping count as the identity. A
+    /// diagnostic: what a person measures methods by, never part of one.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED` unless the descriptor has [`can::EXACT_VJP`].
+    fn exact_vjp(
+        &mut self,
+        x: ArrayView<'_>,
+        dy: ArrayView<'_>,
+        dx: ArrayViewMut<'_>,
+        dparams: &mut [f64],
+        call: &Call,
+    ) -> Result<()> {
+        let _ = (x, dy, dx, dparams, call);
+        Err(unsupported("exact_vjp"))
     }
 
     /// The parameters that the device holds.

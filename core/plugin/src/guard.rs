@@ -245,6 +245,17 @@ impl Device for GuardedDevice {
     fn restore_state(&mut self, state: &[u8]) -> Result<()> {
         self.guarded.write(|d| d.restore_state(state))
     }
+
+    fn exact_vjp(
+        &mut self,
+        x: ArrayView<'_>,
+        dy: ArrayView<'_>,
+        dx: ArrayViewMut<'_>,
+        dparams: &mut [f64],
+        call: &Call,
+    ) -> Result<()> {
+        self.guarded.write(|d| d.exact_vjp(x, dy, dx, dparams, call))
+    }
 }
 
 impl Estimator for Guarded<dyn Estimator> {

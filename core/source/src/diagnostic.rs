@@ -139,6 +139,11 @@ impl Diagnostics {
         }
     }
 
+    /// Keeps those that `keep` says, of the ones that were kept so far.
+    pub fn retain(&mut self, keep: impl FnMut(&Diagnostic) -> bool) {
+        self.list.retain(keep);
+    }
+
     /// True if there is an error among them.
     pub fn has_errors(&self) -> bool {
         self.count(Severity::Error) > 0
@@ -147,6 +152,11 @@ impl Diagnostics {
     /// True if there is none.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// True once there are so many that further ones are only counted: what explains them is not looked for.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_KEPT
     }
 
     /// How many there are of one severity.

@@ -1,10 +1,12 @@
 //! Diagnostics as text and as JSON.
 
 use crate::{Diagnostic, Diagnostics, Severity, Source, Span};
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 
 /// As many diagnostics are printed; a count tells of the rest.
 const MAX_SHOWN: usize = 100;
+/// Longest text, in bytes, that is shown around a place; of longer lines only the number and the column are.
+const MAX_SNIPPET: usize = 1 << 16;
 
 impl Diagnostics {
     /// All as text for a terminal, in rustc's look: the message, `file:line:column`, the line with the place underlined,
@@ -55,7 +57,7 @@ impl Diagnostics {
     }
 
     /// One snippet per file that the diagnostic points at, that of the main place first.
-    fn snippets<'a>(&'a self, diagnostic: &'a Diagnostic) -> Vec<Snippet<'a, annotate_snippets::Annotation<'a>>> {
+    fn snippets<'a>(&'a self, diagnostic: &'a Diagnostic) -> Vec<Element<'a>> {
         let Some(main) = diagnostic.span else { return Vec::new() };
         let mut places = vec![(main, diagnostic.label.as_deref(), AnnotationKind::Primary)];
         places.extend(diagnostic.notes.iter().map(|n| (n.span, Some(n.label.as_str()), AnnotationKind::Context)));
@@ -69,17 +71,20 @@ impl Diagnostics {
             let from = shown.iter().map(|s| source.position(s.start).line).min().unwrap_or(1);
             let to = shown.iter().map(|s| source.position(s.start).line).max().unwrap_or(1);
             let (start, end) = (source.line_start(from), source.line_start(to + 1));
+            let text = source.text()[start..end].trim_end_matches(['\n', '\r']);
+            if text.len() > MAX_SNIPPET {
+                let place = source.position(shown[0].start);
+                snippets.push(Origin::path(source.name()).line(place.line).char_column(place.column).into());
+                continue;
+            }
+            // what is trimmed away may be pointed at
+            let within = |at: u32| (at as usize - start).min(text.len());
             let annotations = here.iter().zip(&shown).map(|((_, label, kind), span)| {
                 let label = label.map(normalize_untrusted_str);
-                kind.span(span.start as usize - start..span.end as usize - start).label(label)
+                kind.span(within(span.start)..within(span.end)).label(label)
             });
-            let text = &source.text()[start..end];
-            snippets.push(
-                Snippet::source(text.trim_end_matches(['\n', '\r']))
-                    .line_start(from)
-                    .path(source.name())
-                    .annotations(annotations.collect::<Vec<_>>()),
-            );
+            let snippet = Snippet::source(text).line_start(from).path(source.name());
+            snippets.push(snippet.annotations(annotations.collect::<Vec<_>>()).into());
         }
         snippets
     }
@@ -169,6 +174,26 @@ error[unknown-key]: unknown key `lerning_rate`
         assert!(!text.contains('\u{1b}'), "control characters of a file never reach the terminal");
         assert!(text.contains("no place at all"), "{text}");
         assert!(example().render(true).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn the_end_of_a_line_can_be_pointed_at() {
+        let source = Source::new("x", "a: 1\r\r\r\r\nb: 2\r\n\n");
+        for at in 0..source.text().len() {
+            let mut found = Diagnostics::new(&source);
+            found.push(Diagnostic::error("here", "here").at(source.span(at, at + 1)));
+            assert!(found.render(false).contains("--> x:"), "{at}");
+        }
+    }
+
+    #[test]
+    fn long_lines_are_named_but_not_shown() {
+        let source = Source::new("long.json", format!("first\n{}here", "x ".repeat(MAX_SNIPPET)));
+        let mut found = Diagnostics::new(&source);
+        let end = source.text().len();
+        found.push(Diagnostic::error("here", "something").at(source.span(end - 4, end)).help("do this"));
+        let text = found.render(false);
+        assert!(text.contains("--> long.json:2:131073\n") && text.contains("do this") && text.len() < 200, "{text}");
     }
 
     #[test]

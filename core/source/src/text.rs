@@ -2,6 +2,9 @@
 
 use crate::{Diagnostic, Diagnostics, MAX_BYTES, Node};
 use std::{
+    fs::File,
+    io::Read,
+    ops::Range,
     path::Path,
     sync::{
         Arc,
@@ -24,6 +27,18 @@ impl Span {
     /// The span from the start of this one to the end of `last`, both in one source.
     pub fn to(self, last: Span) -> Span {
         Span { end: last.end.max(self.end), ..self }
+    }
+
+    /// The bytes `range` of the text of a scalar (or key) that stands here. All of it where the text is not written in the
+    /// file as it is, but with escapes or over several lines.
+    pub fn part(self, text: &str, range: Range<usize>) -> Span {
+        let before = match (self.end.saturating_sub(self.start) as usize).checked_sub(text.len()) {
+            Some(0) => 0,
+            Some(2) => 1, // quotes
+            _ => return self,
+        };
+        let at = |offset: usize| self.start + (before + offset.min(text.len())) as u32;
+        Span { start: at(range.start), end: at(range.end), ..self }
     }
 }
 
@@ -70,11 +85,14 @@ impl Source {
             found.push(Diagnostic::error(code, message));
             found
         };
-        let size = std::fs::metadata(path).map(|m| m.len()).unwrap_or(0);
-        if size > MAX_BYTES as u64 {
-            return Err(fail("too-large", format!("`{name}` has {size} bytes; at most {MAX_BYTES} are read")));
+        let unreadable = |e: std::io::Error| fail("unreadable", format!("cannot read `{name}`: {e}"));
+        // a pipe or a device has no size beforehand
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(unreadable)?;
+        file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() > MAX_BYTES {
+            return Err(fail("too-large", format!("`{name}` is larger than {MAX_BYTES} bytes, the most that is read")));
         }
-        let bytes = std::fs::read(path).map_err(|e| fail("unreadable", format!("cannot read `{name}`: {e}")))?;
         let text = String::from_utf8(bytes).map_err(|e| {
             fail("not-utf8", format!("`{name}` is not UTF-8 text: byte {}", e.utf8_error().valid_up_to()))
         })?;
@@ -145,6 +163,26 @@ mod tests {
         assert_eq!(source.slice(source.span(7, 100)), "b: 2\n");
         let other = Source::new("x", "aµ: 1\nb: 2\n");
         assert_eq!(other.slice(source.span(0, 1)), "", "spans belong to one source");
+    }
+
+    #[test]
+    fn parts_of_scalars() {
+        let source = Source::new("x", "[a.b, 'c.d', \"e\\tf\"]");
+        let root = source.parse().unwrap();
+        let shown = |i: usize, range| {
+            let node = &root.as_seq().unwrap()[i];
+            source.slice(node.span.part(node.as_str().unwrap(), range)).to_string()
+        };
+        assert_eq!(shown(0, 2..3), "b");
+        assert_eq!(shown(1, 0..1), "c");
+        assert_eq!(shown(2, 0..1), "\"e\\tf\"");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        let found = Source::read(Path::new("/dev/zero")).unwrap_err();
+        assert!(found.render(false).contains("`/dev/zero` is larger than 16777216 bytes"), "{}", found.render(false));
     }
 
     #[test]

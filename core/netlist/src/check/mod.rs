@@ -1,46 +1,70 @@
 //! From a tree to a circuit.
 
 mod actuators;
+mod curves;
 mod drift;
-mod generator;
-mod io;
+mod encoding;
+mod environment;
+mod events;
+mod initial;
+mod leaves;
 mod nonideal;
 mod numbers;
+mod order;
 mod parameters;
+mod planes;
 mod ports;
+mod quantity;
+mod readout;
 
-use crate::circuit::Circuit;
-use crate::file::{Environment, Paths};
-use crate::places::{Miss, Places, Selection};
-use crate::{ReadOptions, later, overlay, schema};
-use blackbeam_source::{Diagnostic, Diagnostics, Node, Source, Span, Value, did_you_mean};
+use crate::circuit::{Circuit, Number, Slot};
+use crate::file::Paths;
+use crate::library::{Components, Imports};
+use crate::scene::{MAX_WORK, Miss, Scene, Selection};
+use crate::sections::{OVERLAY, Sections, UnitFactors, convert_units, split};
+use crate::{Files, ReadOptions, overlay};
+use blackbeam_schematic::{Flat, Options, Units};
+use blackbeam_source::{Diagnostic, Diagnostics, Node, Severity, Source, Span, Value};
+use leaves::Leaves;
 use serde::de::DeserializeOwned;
+use std::sync::LazyLock;
 
-/// Wavelength if the file gives none, um; that of SAX.
-const DEFAULT_WL_UM: f64 = 1.55;
-
-pub(crate) fn read(source: &Source, options: &ReadOptions) -> Result<(Circuit, Diagnostics), Diagnostics> {
-    let mut root = source.parse()?;
+pub(crate) fn read(
+    source: &Source,
+    root: Node,
+    options: &ReadOptions,
+    files: &Files,
+) -> Result<(Circuit, Diagnostics), Diagnostics> {
     let mut found = Diagnostics::new(source);
-    if root.as_map().is_none() || root.get("ddl").is_none() {
-        let error = Diagnostic::error("not-a-device", "this is not a device file: it has no `ddl: 1` at the top level");
-        found.push(error.at(source.span(0, 0)).help("plain SAX and gdsfactory netlists are not supported yet"));
-        return Err(found);
-    }
-    overlay::expand_bare_instances(&mut root);
-    later::report(&mut root, &mut found);
-    overlay::apply_settings(&mut root, options, &mut found);
-    let preset = overlay::apply_preset(&mut root, options, &mut found);
-    finite(&root, false, &mut found);
-    blackbeam_source::schema::validate(&root, schema(), &mut found);
-    let mut check = Check { found, preset, ideal: options.ideal };
-    let circuit = check.circuit(source, &root);
+    let Some(mut sections) = split(source, root, &mut found) else { return Err(found) };
+    overlay::apply_settings(&mut sections.circuit, options, &mut found);
+    let preset = overlay::apply_preset(&mut sections.overlay, &sections.circuit, options, &mut found);
+    finite(&sections.overlay, false, &mut found);
+    blackbeam_source::schema::validate(&sections.overlay, overlay_schema(), &mut found);
+    let units = convert_units(&mut sections.overlay, &mut found);
+    let mut check = Check { found, preset, ideal: options.ideal, files: files.clone(), blind: false };
+    let circuit = check.circuit(source, &mut sections, units);
     let mut found = check.found;
     found.sort();
     match circuit {
         Some(circuit) if !found.has_errors() => Ok((circuit, found)),
         _ => Err(found),
     }
+}
+
+/// The schema of the sections laid over a circuit.
+fn overlay_schema() -> &'static serde_json::Value {
+    static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(|| {
+        let mut schema = crate::schema().clone();
+        if let Some(properties) = schema["properties"].as_object_mut() {
+            properties.retain(|name, _| OVERLAY.contains(&name.as_str()));
+        }
+        if let Some(schema) = schema.as_object_mut() {
+            schema.remove("required");
+        }
+        schema
+    });
+    &SCHEMA
 }
 
 /// Numbers are finite, except the bounds under `clip`.
@@ -60,71 +84,110 @@ pub(super) struct Check {
     pub(super) found: Diagnostics,
     preset: Option<Source>,
     pub(super) ideal: bool,
+    pub(super) files: Files,
+    /// The circuit has errors: names are not looked up.
+    pub(super) blind: bool,
 }
 
 impl Check {
-    fn circuit(&mut self, source: &Source, root: &Node) -> Option<Circuit> {
-        let wl_um = self.environment(root);
-        let seed = root.get("seed").and_then(Node::as_u64).unwrap_or(0);
-        let name = root.get("name").and_then(Node::as_str).map_or_else(|| stem(source.name()), String::from);
-        self.connections(root);
-        // without a generator, names mean nothing and the other sections cannot be checked further
-        let (instance, generator) = self.generator(root)?;
-        let places = Places::new(&instance, &generator);
-        let outer = self.ports(root, &places);
-        let parameters = self.parameters(root, &places, &generator);
-        let actuators = self.actuators(root, &places, &parameters);
-        let nonideal = self.nonideal(root, &places, &generator);
-        let drift = self.drift(root, &places, &parameters);
-        let encoding = self.encoding(root, &generator, &outer);
-        let readout = self.readout(root, &generator, &outer);
+    fn circuit(&mut self, source: &Source, sections: &mut Sections, units: UnitFactors) -> Option<Circuit> {
+        let root = &std::mem::replace(&mut sections.overlay, Node { span: source.span(0, 0), value: Value::Null });
+        if let Some(name) = sections.circuit.get("name").filter(|name| name.as_str().is_none() && !name.is_null()) {
+            let error = Diagnostic::error("wrong-type", format!("expected a string, found {}", name.kind()));
+            self.found.push(error.at(name.span).help("put it in quotes to make it a string"));
+        }
+        let environment = self.environment(root);
         let timing = self.timing(root);
-        let parameters = parameters.into_iter().map(|b| b.block).collect();
-        let (encoding, readout, timing) = (encoding?, readout?, timing?);
+        let solver = self.solver(root);
+        let mut imports = self.imports(root, &environment);
+        imports.add_mesh_files(&mut sections.circuit, &mut self.found);
+        let components = Components {
+            models: std::mem::take(&mut imports.models),
+            failed: std::mem::take(&mut imports.failed),
+            length: units.length,
+        };
+        let flat = self.flatten(sections, &components, &imports, units).filter(|_| components.failed.is_empty());
+        // without the circuit names mean nothing: the sections are checked as far as that goes
+        let leaves = flat.and_then(|flat| Some((self.leaves(&flat, &components)?, flat)));
+        self.blind = leaves.is_none();
+        let (leaves, flat) = leaves.unwrap_or_default();
+        let Leaves { kinds, instances, mut slots, ports, probes } = leaves;
+        self.planes(&flat, &kinds);
+        let mut scene = Scene::new(&flat, &kinds, &ports);
+        let encoding = self.encoding(root, &scene, &environment);
+        let (readout, outputs) = self.readout(root, &scene, &environment, encoding.as_ref());
+        scene.pairs.clone_from(&outputs.pairs);
+        let blocks = self.parameters(root, &scene, &environment);
+        let actuators = self.actuators(root, &scene, &blocks);
+        let inputs = encoding.as_ref().map_or(&[][..], |encoding| &encoding.ports);
+        let nonideal = self.nonideal(root, &scene, &outputs, inputs);
+        let drift = self.drift(root, &scene, &blocks, &outputs);
+        let events = self.events(root, &scene, &blocks, &outputs);
+        // a parameter takes the place of an expression
+        for slot in blocks.iter().flat_map(|block| &block.block.slots) {
+            if let Slot::Expr(_) = slots[*slot] {
+                slots[*slot] = Slot::Number(Number::Fixed(flat.slots[*slot].nominal));
+            }
+        }
+        if self.blind {
+            return None;
+        }
+        let name = root.get("name").or(sections.circuit.get("name")).and_then(Node::as_str).map(String::from);
         Some(Circuit {
-            name,
-            seed,
-            wl_um,
-            instance,
-            generator,
-            parameters,
+            name: name.or(flat.name.clone()).unwrap_or_else(|| stem(source.name())),
+            seed: root.get("seed").and_then(Node::as_u64).unwrap_or(0),
+            environment,
+            instances,
+            slots,
+            links: flat.links.iter().map(|link| [link.a, link.b].map(leaves::port)).collect(),
+            ports: leaves::outer(&ports),
+            probes: leaves::outer(&probes),
+            solver,
+            parameters: blocks.into_iter().map(|block| block.block).collect(),
             actuators,
             nonideal,
             drift,
+            events,
             encoding,
             readout,
-            timing,
+            timing: timing?,
         })
     }
 
-    fn environment(&mut self, root: &Node) -> f64 {
-        let Some((node, entry)) = self.section::<Environment>(root, "environment") else { return DEFAULT_WL_UM };
-        let wl = entry.wl.unwrap_or(DEFAULT_WL_UM);
-        if !(0.1..=100.0).contains(&wl) && wl > 0.0 {
-            let warning = Diagnostic::warning("odd-wavelength", format!("a wavelength of {wl} um is not light"));
-            self.found.push(warning.at(node.span_at(&["wl"])).help("`wl` is in micrometres, such as 1.55"));
-        }
-        wl
-    }
-
-    fn connections(&mut self, root: &Node) {
-        if let Some((key, node)) = root.entry("connections")
-            && node.as_map().is_some_and(|links| !links.is_empty())
-        {
-            let message = "connections between instances are not supported yet by this version";
-            let error = Diagnostic::error("not-supported-yet", message).at(key.span);
-            self.found.push(error.help("for now a device is one instance of `mesh`, `mrr_bank` or `slm_matvec`"));
-        }
+    fn flatten(
+        &mut self,
+        sections: &Sections,
+        components: &Components,
+        imports: &Imports,
+        units: UnitFactors,
+    ) -> Option<Flat> {
+        let options = Options {
+            strict: sections.strict,
+            library: components,
+            files: imports,
+            top_level: None,
+            sections: &OVERLAY,
+            units: Units { length: units.length, ..Units::default() },
+        };
+        let flat = blackbeam_schematic::flatten(&sections.circuit, &options, &mut self.found);
+        // what cannot be built has said so by itself, perhaps at another instance, or at its import
+        self.found.retain(|diagnostic| diagnostic.code != "bad-component");
+        flat
     }
 
     pub(super) fn error(&mut self, code: &'static str, message: impl Into<String>, span: Span) {
         self.found.push(Diagnostic::error(code, message).at(span));
     }
 
-    /// True if something within `span` was taken out because it is not supported yet.
-    pub(super) fn was_cut(&self, span: Span) -> bool {
-        let within = |s: Span| s.start >= span.start && s.end <= span.end;
-        self.found.iter().any(|d| d.code == "not-supported-yet" && d.span.is_some_and(within))
+    /// An error if there are more than `most` of `what`.
+    pub(super) fn at_most(&mut self, n: usize, most: usize, what: &str, span: Span) {
+        if n > most {
+            self.error("too-large", format!("{n} {what}; at most {most} are read"), span);
+        }
+    }
+
+    pub(super) fn errors(&self) -> usize {
+        self.found.count(Severity::Error)
     }
 
     /// True for what comes from the preset.
@@ -151,8 +214,8 @@ impl Check {
         }
     }
 
-    /// The places that the paths of `paths` name (which stand at `node`), or errors. What a preset names may be missing.
-    pub(super) fn select(&mut self, places: &Places, paths: &Paths, node: &Node) -> Vec<(Span, Selection)> {
+    /// What the paths of `paths` (which stand at `node`) name, or errors. What a preset names may be missing.
+    pub(super) fn select(&mut self, scene: &Scene, paths: &Paths, node: &Node) -> Vec<(Span, Selection)> {
         let paths: Vec<(&str, Span)> = match paths {
             Paths::One(one) => vec![(one, node.span)],
             Paths::Many(many) => {
@@ -162,31 +225,41 @@ impl Check {
         };
         let mut all = Vec::new();
         for (path, span) in paths {
-            match places.select(path) {
-                Ok(selections) => all.extend(selections.into_iter().map(|s| (span, s))),
-                Err(Miss::Nothing) if self.is_preset(span) => {}
-                Err(miss) => self.found.push(no_match(path, span, &miss, places)),
-            }
+            all.extend(self.select_one(scene, path, span).map(|selection| (span, selection)));
         }
         all
     }
-}
 
-/// An error for a path that names nothing.
-pub(super) fn no_match(path: &str, span: Span, miss: &Miss, places: &Places) -> Diagnostic {
-    let known = places.known();
-    match miss {
-        Miss::Syntax(what) => Diagnostic::error("bad-path", format!("`{path}` is not a path: {what}")).at(span),
-        Miss::Nothing => {
-            let bare = path.split('<').next().unwrap_or(path);
-            let (inputs, outputs) = places.widths();
-            let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-            let help = format!("names here: {}; {inputs} inputs, {outputs} outputs", names.join(", "));
-            let suggestion = did_you_mean(bare, known.iter().filter(|name| *name != bare));
-            let suggestion = if known.iter().any(|name| name == bare) { None } else { suggestion };
-            let error = Diagnostic::error("no-match", format!("`{path}` names nothing in this device")).at(span);
-            error.help_some(suggestion).help(help)
+    /// False, with an error, once the names in this file took too long to look up.
+    pub(super) fn may_look(&mut self, scene: &Scene, span: Span) -> bool {
+        if scene.is_spent() && !self.found.iter().any(|diagnostic| diagnostic.code == "too-many-places") {
+            let message = format!("the paths up to here are compared with more than {MAX_WORK} names and places");
+            let error = Diagnostic::error("too-many-places", message).at(span);
+            self.found.push(error.help("name many places by one path instead of by many, or the same ones less often"));
         }
+        !scene.is_spent()
+    }
+
+    /// What a path names, or an error.
+    pub(super) fn select_one(&mut self, scene: &Scene, path: &str, span: Span) -> Option<Selection> {
+        if self.blind {
+            return None;
+        }
+        if !self.may_look(scene, span) {
+            return None;
+        }
+        match scene.select(path) {
+            Ok(selection) => return Some(selection),
+            Err(Miss::Nothing(_)) if self.is_preset(span) => {}
+            Err(Miss::Syntax(what)) => {
+                self.error("bad-path", format!("`{path}` is not a path: {what}"), span);
+            }
+            Err(Miss::Nothing(help)) => {
+                let error = Diagnostic::error("no-match", format!("`{path}` names nothing in this device")).at(span);
+                self.found.push(help.into_iter().fold(error, Diagnostic::help));
+            }
+        }
+        None
     }
 }
 

@@ -1,123 +1,186 @@
 //! `nonideal`: which quantity of which places.
 
 use super::Check;
-use crate::circuit::{Generator, Mesh, Number, Quantity, Rule};
-use crate::file::{RuleEntry, RuleValue};
-use crate::places::{Class, Places, Selection, cell_count};
-use blackbeam_source::{Diagnostic, Node, Span};
-use std::f64::consts::FRAC_PI_4;
+use super::parameters::bounds_text;
+use super::quantity::{Hit, NAMES, Places};
+use super::readout::Outputs;
+use crate::circuit::{Element, FreeSpace, Kind, Number, Quantity, Rule};
+use crate::file::{Paths, RuleValue, Wavefront};
+use crate::scene::{Scene, Selection};
+use blackbeam_source::{Diagnostic, Key, Node, Span, did_you_mean};
+use std::f64::consts::{FRAC_PI_2, FRAC_PI_4};
 
-/// A quantity as a file names it.
-#[derive(Clone, Copy, PartialEq)]
-enum Named {
-    SplitAngle,
-    Loss,
-    Phase,
-    A,
-    R,
-    ZeroOrder,
-    Gain,
-}
+/// Keys of an entry that are no quantities.
+const OTHER_KEYS: [&str; 4] = ["at", "clip", "relative", "corrected"];
+/// Zernike polynomials by name, with their index as R. J. Noll counts them (J. Opt. Soc. Am. 66, 207, 1976).
+const ZERNIKE: [(&str, usize); 11] = [
+    ("piston", 1),
+    ("tilt_x", 2),
+    ("tilt_y", 3),
+    ("defocus", 4),
+    ("astig_y", 5),
+    ("astig_x", 6),
+    ("coma_y", 7),
+    ("coma_x", 8),
+    ("trefoil_y", 9),
+    ("trefoil_x", 10),
+    ("spherical", 11),
+];
+/// Largest index of a Zernike polynomial: radial order 20.
+const MAX_NOLL: usize = 231;
+/// Most quantities of an entry, and polynomials of a wavefront.
+const MAX_QUANTITIES: usize = 256;
 
 impl Check {
-    pub(super) fn nonideal(&mut self, root: &Node, places: &Places, generator: &Generator) -> Vec<Rule> {
+    pub(super) fn nonideal(&mut self, root: &Node, scene: &Scene, outputs: &Outputs, inputs: &[usize]) -> Vec<Rule> {
+        let places = Places { scene, outputs, inputs };
         let mut rules = Vec::new();
         for node in root.get("nonideal").and_then(Node::as_seq).into_iter().flatten() {
-            let Some(entry) = self.typed::<RuleEntry>(node) else { continue };
-            let at = node.get("at").unwrap_or(node);
-            let selections = self.select(places, &entry.at, at);
-            self.one_of(
-                node,
-                entry.loss_db.is_some(),
-                "loss_dB",
-                entry.insertion_loss_db.is_some(),
-                "insertion_loss_db",
-            );
-            let (split, sigma) = (entry.split_angle.is_some(), entry.splitting_angle_sigma.is_some());
-            self.one_of(node, split, "split_angle", sigma, "splitting_angle_sigma");
-            let quantities = [
-                (Named::SplitAngle, "split_angle", entry.split_angle.as_ref()),
-                (Named::Loss, "loss_dB", entry.loss_db.as_ref()),
-                (Named::Loss, "insertion_loss_db", entry.insertion_loss_db.as_ref()),
-                (Named::Phase, "phase", entry.phase.as_ref()),
-                (Named::A, "a", entry.a.as_ref()),
-                (Named::R, "r", entry.r.as_ref()),
-                (Named::ZeroOrder, "zero_order", entry.zero_order.as_ref()),
-                (Named::Gain, "gain", entry.gain.as_ref()),
-            ];
-            let mut any = false;
-            for (named, name, value) in quantities {
-                let Some(value) = value else { continue };
-                any = true;
-                let Some(rule) = self.value(&entry, value, named, node, name) else { continue };
-                self.place(&mut rules, &rule, named, name, &selections, generator, node);
-            }
-            if let Some(sigma) = entry.splitting_angle_sigma {
-                any = true;
-                let rule = self.common(&entry, Number::Normal(0.0, sigma), node);
-                self.place(&mut rules, &rule, Named::SplitAngle, "splitting_angle_sigma", &selections, generator, node);
-            }
-            // a quantity that is not supported yet was taken out and named
-            if !any && !self.was_cut(node.span) {
-                let known = "`split_angle`, `loss_dB`, `phase`, `a`, `r`, `zero_order` or `gain`";
+            let Some((at, entries)) = node.get("at").zip(node.as_map()) else { continue };
+            let Some(paths) = self.typed::<Paths>(at) else { continue };
+            let selections = self.select(scene, &paths, at);
+            self.at_most(entries.len(), MAX_QUANTITIES, "quantities in one entry", node.span);
+            let mut quantities = entries.iter().filter(|(key, _)| !OTHER_KEYS.contains(&key.name.as_str())).peekable();
+            if quantities.peek().is_none() {
                 let error = Diagnostic::error("missing-key", "this entry names no quantity").at(node.span);
-                self.found.push(error.help(format!("expected {known}")));
+                let known: Vec<String> = NAMES.iter().map(|name| format!("`{name}`")).collect();
+                self.found.push(error.help(format!("expected {} or a setting of a component", known.join(", "))));
+            }
+            for (key, value) in quantities.take(MAX_QUANTITIES) {
+                if key.name == "wavefront" {
+                    self.wavefront(&mut rules, key, value, node, &selections, &places);
+                } else if let Some(rule) = self.rule(key, value, node) {
+                    self.place(&mut rules, &rule, key, value.span, &selections, &places);
+                }
             }
         }
         if self.ideal { Vec::new() } else { rules }
     }
 
-    /// A rule with what stands beside the quantity.
-    fn common(&mut self, entry: &RuleEntry, value: Number, node: &Node) -> Rule {
-        let clip = entry.clip.and_then(|clip| self.range(clip, node.span_at(&["clip"])));
+    /// What stands beside the quantities of an entry.
+    fn common(&mut self, node: &Node, value: Number) -> Rule {
+        let pair = |node: &Node| Some([node.as_seq()?.first()?.as_f64()?, node.as_seq()?.get(1)?.as_f64()?]);
+        let clip = node.get("clip").and_then(pair).and_then(|clip| self.range(clip, node.span_at(&["clip"])));
         Rule {
-            quantity: Quantity::Phase,
+            quantity: Quantity::Slot,
             elements: Vec::new(),
+            slots: Vec::new(),
             value,
-            relative: entry.relative.unwrap_or(false),
+            relative: node.get("relative").and_then(Node::as_bool).unwrap_or(false),
             clip: clip.unwrap_or((f64::NEG_INFINITY, f64::INFINITY)),
-            corrected: entry.corrected.unwrap_or(0.0),
+            corrected: node.get("corrected").and_then(Node::as_f64).unwrap_or(0.0),
         }
     }
 
-    /// A rule with its value, checked against what is physical.
-    fn value(&mut self, entry: &RuleEntry, value: &RuleValue, named: Named, node: &Node, name: &str) -> Option<Rule> {
-        let span = node.span_at(&[name]);
-        let mut rule = self.common(entry, Number::Fixed(0.0), node);
-        match value {
-            RuleValue::Fixed(x) => rule.value = Number::Fixed(*x),
+    /// A rule with its value.
+    fn rule(&mut self, key: &Key, value: &Node, node: &Node) -> Option<Rule> {
+        let entry = self.typed::<RuleValue>(value)?;
+        let mut rule = self.common(node, Number::Fixed(0.0));
+        match entry {
+            RuleValue::Fixed(x) => rule.value = Number::Fixed(x),
             RuleValue::Spread(spread) => {
-                let (number, relative) = self.rule_spread(spread, span)?;
+                let (number, relative) = self.rule_spread(&spread, value.span)?;
                 rule.value = number;
                 rule.relative |= relative;
                 if let Some(clip) = spread.clip {
-                    rule.clip = self.range(clip, node.span_at(&[name, "clip"]))?;
+                    rule.clip = self.range(clip, node.span_at(&[&key.name, "clip"]))?;
                 }
                 rule.corrected = spread.corrected.unwrap_or(rule.corrected);
             }
         }
-        if let (Number::Fixed(x), false) = (rule.value, rule.relative) {
-            self.check_physical(x, named, span);
-        }
         Some(rule)
     }
 
-    fn check_physical(&mut self, x: f64, named: Named, span: Span) {
-        let (fits, message) = match named {
-            Named::SplitAngle => {
-                (x.abs() <= FRAC_PI_4, "a coupler's angle error lies between -pi/4 and pi/4: beyond, coupling > 1")
+    /// Adds a rule for each quantity of the circuit that the places have.
+    fn place(
+        &mut self,
+        rules: &mut Vec<Rule>,
+        rule: &Rule,
+        key: &Key,
+        value: Span,
+        selections: &[(Span, Selection)],
+        places: &Places,
+    ) {
+        let mut merged: Vec<Hit> = Vec::new();
+        for (span, selection) in selections {
+            match places.resolve(&key.name, selection) {
+                Ok(hits) => {
+                    for hit in hits {
+                        match merged.iter_mut().find(|h| h.quantity == hit.quantity && h.factor == hit.factor) {
+                            Some(all) => {
+                                all.elements.extend(hit.elements);
+                                all.slots.extend(hit.slots);
+                            }
+                            None => merged.push(hit),
+                        }
+                    }
+                }
+                Err(_) if self.is_preset(*span) => {}
+                Err(why) => self.wrong_place(key, *span, selection, why, places),
             }
-            Named::A => (x > 0.0 && x <= 1.0, "a round trip transmits between 0 and 1"),
-            Named::R => (x > 0.0 && x < 1.0, "a self-coupling lies between 0 and 1"),
-            Named::ZeroOrder => ((0.0..=1.0).contains(&x), "the unmodulated part lies between 0 and 1"),
-            Named::Gain => (x > 0.0, "a gain is positive"),
-            Named::Phase => (true, ""),
-            Named::Loss => {
+        }
+        for mut hit in merged {
+            self.check_physical(rule, &hit, places, value);
+            hit.slots.sort_unstable();
+            hit.slots.dedup();
+            hit.elements.sort_unstable_by_key(|e| (e.instance, e.index));
+            hit.elements.dedup();
+            rules.push(Rule {
+                quantity: hit.quantity,
+                elements: hit.elements,
+                slots: hit.slots,
+                value: if rule.relative { rule.value } else { rule.value.scaled(hit.factor) },
+                clip: if rule.relative { rule.clip } else { (rule.clip.0 * hit.factor, rule.clip.1 * hit.factor) },
+                ..rule.clone()
+            });
+        }
+    }
+
+    fn wrong_place(&mut self, key: &Key, span: Span, selection: &Selection, why: Option<String>, places: &Places) {
+        let known: Vec<String> = selection.owners.iter().take(4).flat_map(|owner| places.settings_of(*owner)).collect();
+        let known = known.iter().map(String::as_str).chain(NAMES);
+        if !NAMES.contains(&key.name.as_str()) {
+            let message = format!("`{}` is no quantity of what is named here", key.name);
+            let error = Diagnostic::error("unknown-quantity", message).at(key.span).note(span, "the place");
+            let help = did_you_mean(&key.name, known).or(why);
+            return self.found.push(error.help_some(help));
+        }
+        let message = format!("`{}` is no quantity of what is named here", key.name);
+        let error = Diagnostic::error("wrong-place", message).at(span).note(key.span, "the quantity");
+        self.found.push(error.help(why.unwrap_or_else(|| belongs_to(&key.name).into())));
+    }
+
+    /// A fixed value must make physical sense.
+    fn check_physical(&mut self, rule: &Rule, hit: &Hit, places: &Places, span: Span) {
+        let (Number::Fixed(x), false) = (rule.value, rule.relative) else { return };
+        let (fits, message) = match hit.quantity {
+            Quantity::Slot => return self.check_setting(x, &hit.slots, places, span),
+            Quantity::CellLoss
+            | Quantity::ArmLoss
+            | Quantity::InputLoss
+            | Quantity::OutputLoss
+            | Quantity::ExtraLoss => {
                 if x < 0.0 {
                     let warning = Diagnostic::warning("has-gain", "a negative loss: this place has gain").at(span);
                     self.found.push(warning.help("losses are positive dB of power"));
                 }
-                (true, "")
+                return;
+            }
+            Quantity::SplitAngle => {
+                let of_mesh = hit.elements.iter().any(|e| matches!(places.scene.kinds[e.instance], Kind::Mesh(_)));
+                let bound = if of_mesh { FRAC_PI_4 } else { FRAC_PI_2 };
+                (x.abs() <= bound, "a coupler's angle error lies between -pi/4 and pi/4: beyond, coupling > 1")
+            }
+            Quantity::RingA => (x > 0.0 && x <= 1.0, "a round trip transmits between 0 and 1"),
+            Quantity::RingR => (x > 0.0 && x < 1.0, "a self-coupling lies between 0 and 1"),
+            Quantity::Backscatter | Quantity::RingBackscatter => {
+                ((0.0..1.0).contains(&x), "a back-scattered amplitude lies between 0 and 1")
+            }
+            Quantity::Reflection => (x < 0.0, "a reflection is less than the light that comes: negative dB"),
+            Quantity::ZeroOrder => ((0.0..=1.0).contains(&x), "the unmodulated part lies between 0 and 1"),
+            Quantity::OutputGain | Quantity::InputGain => (x > 0.0, "a gain is positive"),
+            Quantity::Offset | Quantity::ExtraPhase | Quantity::ArmPhase | Quantity::Zernike | Quantity::Misalign => {
+                return;
             }
         };
         if !fits {
@@ -125,106 +188,83 @@ impl Check {
         }
     }
 
-    /// Adds one rule for each quantity of the circuit that the selected places have.
-    #[allow(clippy::too_many_arguments)]
-    fn place(
+    fn check_setting(&mut self, x: f64, slots: &[usize], places: &Places, span: Span) {
+        for slot in slots {
+            let Some(setting) = places.scene.setting(*slot) else { continue };
+            let (low, high) = setting.range;
+            if (low..=high).contains(&x) {
+                continue;
+            }
+            let (path, bounds) = (places.scene.slot_path(*slot), bounds_text(setting.range));
+            let message = format!("{x} is not physical: `{path}` ({}) is {bounds}", setting.doc);
+            let diagnostic = if setting.gain_outside {
+                Diagnostic::warning("has-gain", format!("`{path}` has gain: it is {x}, without gain {bounds}"))
+            } else {
+                Diagnostic::error("out-of-range", message)
+            };
+            return self.found.push(diagnostic.at(span));
+        }
+    }
+
+    /// `wavefront: {zernike: {defocus: 0.3}}`.
+    fn wavefront(
         &mut self,
         rules: &mut Vec<Rule>,
-        rule: &Rule,
-        named: Named,
-        name: &str,
-        selections: &[(Span, Selection)],
-        generator: &Generator,
+        key: &Key,
+        value: &Node,
         node: &Node,
+        selections: &[(Span, Selection)],
+        places: &Places,
     ) {
-        let mut merged: Vec<(Quantity, Vec<usize>)> = Vec::new();
-        let mut hits: Vec<(Span, bool)> = Vec::new();
+        let Some(entry) = self.typed::<Wavefront>(value) else { return };
+        let mut leaves = Vec::new();
         for (span, selection) in selections {
-            let resolved = elements(named, selection, generator);
-            let hit = resolved.is_some();
-            match hits.iter_mut().find(|(s, _)| s == span) {
-                Some((_, any)) => *any |= hit,
-                None => hits.push((*span, hit)),
+            let is_slm = |leaf: &usize| matches!(places.scene.kinds[*leaf], Kind::FreeSpace(FreeSpace::Slm { .. }));
+            let own = selection.owners.iter().filter_map(|owner| places.scene.flat.owners[*owner].leaf);
+            let own: Vec<usize> = own.filter(is_slm).collect();
+            if own.is_empty() {
+                self.wrong_place(key, *span, selection, None, places);
             }
-            let Some((quantity, elements)) = resolved else { continue };
-            match merged.iter_mut().find(|(q, _)| *q == quantity) {
-                Some((_, all)) => all.extend(elements),
-                None => merged.push((quantity, elements)),
-            }
+            leaves.extend(own);
         }
-        for (span, hit) in hits {
-            if !hit && !self.is_preset(span) {
-                let error =
-                    Diagnostic::error("wrong-place", format!("`{name}` is no quantity of what is named here")).at(span);
-                let key = node.entry(name).map_or(node.span, |(key, _)| key.span);
-                self.found.push(error.note(key, "the quantity").help(belongs_to(named, generator)));
-            }
-        }
-        for (quantity, mut elements) in merged {
-            elements.sort_unstable();
-            elements.dedup();
-            rules.push(Rule { quantity, elements, ..rule.clone() });
-        }
-    }
-}
-
-/// The quantity of the circuit and its elements, if places of this class have it.
-fn elements(named: Named, selection: &Selection, generator: &Generator) -> Option<(Quantity, Vec<usize>)> {
-    let each = |f: &dyn Fn(usize) -> usize| selection.elements.iter().map(|e| f(*e)).collect::<Vec<_>>();
-    let same = |quantity| Some((quantity, selection.elements.clone()));
-    match (named, selection.class, generator) {
-        (Named::SplitAngle, class, Generator::Mesh(mesh)) => {
-            let couplers = mesh.cell.couplers();
-            let all = match class {
-                Class::Coupler(k) => each(&|cell| cell * couplers + usize::from(k)),
-                Class::Cell => {
-                    selection.elements.iter().flat_map(|cell| (0..couplers).map(move |k| cell * couplers + k)).collect()
-                }
-                Class::Whole => (0..cell_count(mesh) * couplers).collect(),
-                _ => return None,
+        leaves.sort_unstable();
+        leaves.dedup();
+        self.at_most(entry.zernike.len(), MAX_QUANTITIES, "polynomials", value.span);
+        for (name, number) in entry.zernike.iter().take(MAX_QUANTITIES) {
+            let at = node.at(&["wavefront", "zernike"]).and_then(|node| node.entry(name));
+            let (name_span, value_span) = at.map_or((value.span, value.span), |(key, value)| (key.span, value.span));
+            let named = ZERNIKE.iter().find(|(known, _)| known == name).map(|(_, noll)| *noll);
+            let noll = named.or_else(|| name.strip_prefix('z')?.parse().ok().filter(|j| (1..=MAX_NOLL).contains(j)));
+            let Some(noll) = noll else {
+                let known = ZERNIKE.map(|(name, _)| name);
+                let error = Diagnostic::error("unknown-value", format!("there is no Zernike polynomial `{name}`"));
+                let help = format!("expected {} or `z1` to `z{MAX_NOLL}` by Noll's index", known.join(", "));
+                self.found.push(error.at(name_span).help_some(did_you_mean(name, known)).help(help));
+                continue;
             };
-            Some((Quantity::SplitAngle, all))
+            let Some(number) = self.number(number, value_span) else { continue };
+            let rule = self.common(node, number);
+            let elements = leaves.iter().map(|leaf| Element { instance: *leaf, index: noll }).collect();
+            rules.push(Rule { quantity: Quantity::Zernike, elements, ..rule });
         }
-        (Named::Loss, Class::Cell, _) => same(Quantity::CellLoss),
-        (Named::Loss, Class::Arm(arm), _) => Some((Quantity::ArmLoss, each(&|cell| 2 * cell + usize::from(arm)))),
-        (Named::Loss, Class::In, _) => same(Quantity::InputLoss),
-        (Named::Loss, Class::Out, _) => same(Quantity::OutputLoss),
-        (Named::Phase, class, Generator::Mesh(mesh)) => Some((Quantity::Phase, each(&phase_element(class, mesh)?))),
-        (Named::Phase, Class::RingPhase | Class::Ring | Class::PixelPhase, _) => same(Quantity::Phase),
-        (Named::A, Class::Ring, _) => same(Quantity::RingA),
-        (Named::R, Class::Ring, _) => same(Quantity::RingR),
-        (Named::A | Named::R, Class::Whole, Generator::MrrBank(bank)) => {
-            let quantity = if named == Named::A { Quantity::RingA } else { Quantity::RingR };
-            Some((quantity, (0..bank.rows * bank.columns).collect()))
-        }
-        (Named::ZeroOrder, Class::Whole, Generator::SlmMatvec(_)) => Some((Quantity::ZeroOrder, vec![0])),
-        (Named::Gain, Class::Out, _) => same(Quantity::OutputGain),
-        _ => None,
     }
 }
 
-/// Element of [`Quantity::Phase`] of a place of a mesh: all theta, then all phi, then all gamma.
-fn phase_element(class: Class, mesh: &Mesh) -> Option<Box<dyn Fn(usize) -> usize>> {
-    let cells = cell_count(mesh);
-    match class {
-        Class::Theta | Class::Arm(0) => Some(Box::new(|e| e)),
-        Class::Phi => Some(Box::new(move |e| cells + e)),
-        Class::Gamma => Some(Box::new(move |e| 2 * cells + e)),
-        _ => None,
-    }
-}
-
-fn belongs_to(named: Named, generator: &Generator) -> &'static str {
-    match (named, generator) {
-        (Named::SplitAngle, Generator::Mesh(_)) => "it belongs to couplers, such as `U.m*.coupler*`",
-        (Named::Loss, Generator::Mesh(_)) => "it belongs to cells `U.m*`, arms `U.m*.arm0` and ports `U.in*`, `U.out*`",
-        (Named::Loss, _) => "it belongs to ports, such as `U.in*` and `U.out*`",
-        (Named::Phase, Generator::Mesh(_)) => "it belongs to parameters, such as `U.theta`, and to `U.m*.arm0`",
-        (Named::Phase, Generator::MrrBank(_)) => "it belongs to rings, such as `U.r*`, and to `U.phi`",
-        (Named::Phase, Generator::SlmMatvec(_)) => "it belongs to pixels, such as `U.phase`",
-        (Named::A | Named::R, Generator::MrrBank(_)) => "it belongs to rings, such as `U.r*`",
-        (Named::ZeroOrder, Generator::SlmMatvec(_)) => "it belongs to the instance itself, such as `U`",
-        (Named::Gain, _) => "it belongs to outputs, such as `U.out*`",
-        _ => "this component does not have it at all",
+fn belongs_to(name: &str) -> &'static str {
+    match name {
+        "split_angle" => "it belongs to couplers: `U.m*.coupler*` of a mesh, `coupler_ideal`",
+        "loss_dB" => {
+            "it belongs to components, and of a mesh to cells `U.m*`, arms `U.m*.arm0` and ports `U.in*`, `U.out*`"
+        }
+        "phase" => "it belongs to phases, such as `U.theta`, to `U.m*.arm0`, rings `U.r*` and components",
+        "reflection_dB" => "it belongs to components and imports of a circuit, whose light goes both ways",
+        "backscatter" => "it belongs to components of a circuit and to rings, such as `U.r*`",
+        "a" | "r" => "it belongs to rings of an `mrr_bank`, such as `U.r*`",
+        "zero_order" => "it belongs to an `slm` or an `slm_matvec`",
+        "wavefront" => "it belongs to an `slm`",
+        "misalign_um" => "it belongs to a `lens_2f` or a `camera`",
+        "gain" => "it belongs to outputs, such as `U.out*`, a camera, outer ports or pairs, and to inputs",
+        "temperature_K" => "temperatures drift: write them under `drift`, with `dphi_dT`",
+        _ => "no place has it",
     }
 }

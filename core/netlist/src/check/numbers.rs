@@ -40,7 +40,7 @@ impl Check {
         }
     }
 
-    fn spread(
+    pub(super) fn spread(
         &mut self,
         normal: Option<[f64; 2]>,
         uniform: Option<[f64; 2]>,
@@ -93,25 +93,27 @@ impl Check {
         None
     }
 
-    /// A converter with its two bounds.
-    pub(super) fn dac(&mut self, entry: &DacEntry, node: &Node) -> Option<Dac> {
-        let bits = match (entry.bits, entry.levels) {
-            (Some(bits), None) => Some(bits),
-            (None, Some(levels)) if levels.is_power_of_two() && levels > 1 => Some(levels.ilog2()),
-            (None, Some(levels)) => {
-                let message = format!("{levels} levels are not supported yet: only powers of two are");
-                self.error("not-supported-yet", message, node.span_at(&["levels"]));
-                None
-            }
+    /// Number of codes of a converter, by its `bits` or `levels`.
+    pub(super) fn levels(&mut self, bits: Option<u32>, levels: Option<u32>, node: &Node) -> Option<u32> {
+        match (bits, levels) {
+            // a value out of the schema's range is an error already
+            (Some(bits), None) => (1..=24).contains(&bits).then(|| 1 << bits),
+            (None, Some(levels)) => (levels >= 2).then_some(levels),
             (Some(_), Some(_)) => {
                 self.error("two-values", "`bits` and `levels` say the same thing; give one", node.span);
                 None
             }
             (None, None) => {
-                self.found.push(Diagnostic::error("missing-key", "missing key `bits`").at(node.span));
+                let error = Diagnostic::error("missing-key", "missing key `bits`").at(node.span);
+                self.found.push(error.help("a converter needs its `bits`, or the number of its `levels`"));
                 None
             }
-        };
+        }
+    }
+
+    /// A converter with its two bounds.
+    pub(super) fn dac(&mut self, entry: &DacEntry, node: &Node) -> Option<Dac> {
+        let levels = self.levels(entry.bits, entry.levels, node);
         let (Some(min), Some(max)) = (entry.min, entry.max) else {
             let missing = if entry.min.is_none() { "min" } else { "max" };
             let error = Diagnostic::error("missing-key", format!("missing key `{missing}`")).at(node.span);
@@ -124,8 +126,6 @@ impl Check {
             Some(RoundingEntry::Floor) => Rounding::Floor,
             Some(RoundingEntry::Stochastic) => Rounding::Stochastic,
         };
-        // a value out of the schema's range is an error already
-        let bits = bits.filter(|bits| (1..=24).contains(bits))?;
-        Some(Dac { bits, min, max, rounding })
+        Some(Dac { levels: levels?, inl_lsb: entry.inl_lsb.unwrap_or(0.0), min, max, rounding })
     }
 }

@@ -1,137 +1,79 @@
-//! Ports that lead out, and lists of them.
+//! Lists of outer ports.
 
 use super::Check;
 use crate::file::Paths;
-use crate::places::Places;
-use blackbeam_source::{Diagnostic, Node, Severity, Span, did_you_mean};
-
-/// The outer names of a device's ports, in order.
-pub(super) struct Outer {
-    pub(super) inputs: Vec<String>,
-    pub(super) outputs: Vec<String>,
-}
+use crate::scene::{Scene, WORK_OF_A_MATCH, glob};
+use blackbeam_source::{Diagnostic, Node, Span, did_you_mean};
 
 impl Check {
-    /// `ports`: every input and output of the instance, once, in order. Without the section the names are `in0`, `out0`, ...
-    pub(super) fn ports(&mut self, root: &Node, places: &Places) -> Outer {
-        let (n_in, n_out) = places.widths();
-        let usual = |side: &str, n: usize| (0..n).map(|k| format!("{side}{k}")).collect::<Vec<_>>();
-        let default = Outer { inputs: usual("in", n_in), outputs: usual("out", n_out) };
-        let Some((section, entries)) = root.entry("ports").and_then(|(key, node)| Some((key, node.as_map()?))) else {
-            return default;
-        };
-        if entries.is_empty() {
-            return default;
-        }
-        let before = self.found.count(Severity::Error);
-        let mut outer: [Vec<Option<(String, Span)>>; 2] = [vec![None; n_in], vec![None; n_out]];
-        for (key, node) in entries {
-            let Some(target) = node.as_str() else { continue };
-            self.port(&key.name, key.span, target, node.span, places, &mut outer);
-        }
-        let [inputs, outputs] = outer;
-        if self.found.count(Severity::Error) > before {
-            return default;
-        }
-        let missing = |side: &str, ports: &[Option<(String, Span)>]| {
-            ports.iter().position(Option::is_none).map(|k| format!("{side}{k}"))
-        };
-        if let Some(port) = missing("in", &inputs).or(missing("out", &outputs)) {
-            let message =
-                format!("`ports` leaves out `{port}`: a device with ports that lead nowhere is not supported yet");
-            self.found.push(
-                Diagnostic::error("not-supported-yet", message)
-                    .at(section.span)
-                    .help("name all ports, or leave `ports` out"),
-            );
-            return default;
-        }
-        let names = |ports: Vec<Option<(String, Span)>>| ports.into_iter().flatten().map(|(name, _)| name).collect();
-        Outer { inputs: names(inputs), outputs: names(outputs) }
-    }
-
-    /// One entry, `in0-7: U,in0-7`.
-    fn port(
-        &mut self,
-        name: &str,
-        name_span: Span,
-        target: &str,
-        span: Span,
-        places: &Places,
-        outer: &mut [Vec<Option<(String, Span)>>; 2],
-    ) {
-        let known = places.known();
-        let instance = known.first().map_or("", String::as_str);
-        let Some((owner, port)) = target.split_once(',') else {
-            let error = Diagnostic::error("bad-port", format!("`{target}` is not a port")).at(span);
-            return self.found.push(error.help(format!("write `instance,port`, such as `{instance},in0`")));
-        };
-        if owner != instance {
-            let error = Diagnostic::error("unknown-instance", format!("there is no instance `{owner}`")).at(span);
-            return self.found.push(error.help_some(did_you_mean(owner, [instance])));
-        }
-        let sides = [("in", 0), ("out", 1)];
-        let Some((prefix, first, last, side)) = sides.iter().find_map(|(prefix, side)| {
-            let (first, last) = numbers(port.strip_prefix(prefix)?)?;
-            (first <= last && last < outer[*side].len()).then_some((*prefix, first, last, *side))
-        }) else {
-            let (n_in, n_out) = places.widths();
-            let error = Diagnostic::error("unknown-port", format!("`{instance}` has no port `{port}`")).at(span);
-            return self.found.push(error.help(format!("its ports are in0-{} and out0-{}", n_in - 1, n_out - 1)));
-        };
-        let names = expand(name, last - first + 1);
-        if names.len() != last - first + 1 {
-            let message = format!("`{name}` is {} name(s) for {} port(s)", names.len(), last - first + 1);
-            return self.error("port-count", message, name_span);
-        }
-        for (k, name) in (first..=last).zip(names) {
-            if let Some((other, first)) = &outer[side][k] {
-                let error =
-                    Diagnostic::error("port-twice", format!("`{instance},{prefix}{k}` leads out twice")).at(name_span);
-                return self.found.push(error.note(*first, format!("as `{other}` here")));
+    /// The outer ports of `encoding` or `readout`, in order: indices into `Scene::ports`.
+    pub(super) fn port_list(&mut self, list: &Paths, node: &Node, scene: &Scene) -> Vec<usize> {
+        let texts: Vec<(&str, Span)> = match list {
+            Paths::One(one) => vec![(one, node.span)],
+            Paths::Many(many) => {
+                let span = |i: usize| node.as_seq().and_then(|items| items.get(i)).map_or(node.span, |n| n.span);
+                many.iter().enumerate().map(|(i, text)| (text.as_str(), span(i))).collect()
             }
-            outer[side][k] = Some((name, name_span));
+        };
+        let mut ports: Vec<usize> = Vec::new();
+        let mut seen = vec![false; scene.ports.len()];
+        for (text, span) in texts {
+            for port in self.ports_named(text, span, scene) {
+                if std::mem::replace(&mut seen[port], true) {
+                    self.error("port-twice", format!("the port `{}` stands twice", scene.ports[port].0), span);
+                } else {
+                    ports.push(port);
+                }
+            }
         }
+        ports
     }
 
-    /// The ports of `encoding` or `readout`: all of them, in order.
-    pub(super) fn port_list(&mut self, list: Option<&Paths>, node: &Node, known: &[String]) {
-        let Some(list) = list else { return };
-        let texts = match list {
-            Paths::One(one) => std::slice::from_ref(one),
-            Paths::Many(many) => many.as_slice(),
-        };
-        let names: Vec<String> = texts.iter().flat_map(|text| expand(text, known.len())).collect();
-        if names == known {
-            return;
+    /// The ports that a name, a range of names or a glob means, or an error.
+    pub(super) fn ports_named(&mut self, text: &str, span: Span, scene: &Scene) -> Vec<usize> {
+        if self.blind || !self.may_look(scene, span) {
+            return Vec::new();
         }
-        let all = match known {
-            [] => String::new(),
-            [one] => one.clone(),
-            [first, .., last] => format!("{first} to {last}"),
-        };
-        let error = match names.iter().find(|name| !known.contains(name)) {
-            Some(unknown) => Diagnostic::error("unknown-port", format!("there is no port `{unknown}` on this side"))
-                .help_some(did_you_mean(unknown, known)),
-            None => Diagnostic::error(
-                "not-supported-yet",
-                "ports in another order, or some of them only, are not supported yet",
-            ),
-        };
-        self.found.push(error.at(node.span).help(format!("ports on this side: {all}")));
+        if text.contains(['*', '?']) {
+            let matching: Vec<usize> = (0..scene.ports.len()).filter(|k| glob(text, &scene.ports[*k].0)).collect();
+            scene.spend(scene.ports.len() + WORK_OF_A_MATCH * matching.len());
+            if matching.is_empty() {
+                self.found.push(unknown_port(text, span, scene));
+            }
+            return matching;
+        }
+        let mut ports = Vec::new();
+        let names = expand(text, scene.ports.len());
+        scene.spend(WORK_OF_A_MATCH * names.len());
+        for name in names {
+            match scene.port(&name) {
+                Some(port) => ports.push(port),
+                None if self.may_look(scene, span) => {
+                    scene.spend(WORK_OF_A_MATCH * scene.ports.len());
+                    self.found.push(unknown_port(&name, span, scene));
+                }
+                None => return Vec::new(),
+            }
+        }
+        ports
     }
 }
 
-/// `3` or `0-7`.
-fn numbers(text: &str) -> Option<(usize, usize)> {
-    match text.split_once('-') {
-        Some((a, b)) => Some((a.parse().ok()?, b.parse().ok()?)),
-        None => text.parse().ok().map(|k| (k, k)),
-    }
+fn unknown_port(name: &str, span: Span, scene: &Scene) -> Diagnostic {
+    let known: Vec<&str> = scene.ports.iter().map(|(name, _)| name.as_str()).collect();
+    let error = Diagnostic::error("unknown-port", format!("the device has no port `{name}`")).at(span);
+    let shown: Vec<String> = known.iter().take(12).map(|name| format!("`{name}`")).collect();
+    let more = if known.len() > 12 { format!(", ... ({} in all)", known.len()) } else { String::new() };
+    let help = if known.is_empty() {
+        String::from("name the ports that lead out under `ports`")
+    } else {
+        format!("ports here: {}{more}", shown.join(", "))
+    };
+    error.help_some(did_you_mean(name, known)).help(help)
 }
 
 /// `in0-7` as eight names; anything else as itself, as is a range of more than `limit` names.
-fn expand(name: &str, limit: usize) -> Vec<String> {
+pub(super) fn expand(name: &str, limit: usize) -> Vec<String> {
     let range = name.rfind('-').and_then(|dash| {
         let digits = name[..dash].bytes().rev().take_while(u8::is_ascii_digit).count();
         let (prefix, first) = name[..dash].split_at(dash - digits);

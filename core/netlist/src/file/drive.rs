@@ -8,29 +8,26 @@ use serde::Deserialize;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActuatorEntry {
-    /// The parameters that it drives: whole blocks, such as `U.theta`.
+    /// The parameters that it drives.
     pub drives: Paths,
     /// The converter that sets the drive; none if left out.
     pub dac: Option<DacEntry>,
-    /// From drive to phase; phase = drive if left out.
+    /// From drive to phase (or other value); value = drive if left out.
     pub curve: Option<CurveEntry>,
-    /// Static phase added, rad, per parameter.
+    /// Static value added, units of the parameter, per parameter.
     pub offset: Option<NumberEntry>,
-    /// Another name of `offset`.
-    pub phase_bias: Option<NumberEntry>,
-    /// Factor on the phase, per parameter.
+    /// Factor on the value, per parameter.
     pub gain: Option<NumberEntry>,
+    /// Standard deviation of gamma = pi / v_pi^2 (torchonn); another way to write `gain` for a curve with `v_pi`.
+    #[schemars(range(min = 0.0))]
+    pub gamma_noise_std: Option<f64>,
     /// Mixing of neighbouring phases.
     pub crosstalk: Option<CrosstalkEntry>,
-    /// Another way to write `crosstalk: {kernel: nearest, strength: ..}`.
-    #[schemars(range(min = 0.0))]
-    pub crosstalk_factor: Option<f64>,
-    /// Lag.
+    /// Lag and speed.
     pub response: Option<ResponseEntry>,
-    /// Another way to write `response: {tau: ..}`, seconds.
-    #[schemars(range(min = 0.0))]
-    pub response_time: Option<f64>,
-    /// Standard deviation of a phase error drawn at every write, rad.
+    /// Periodic ripple.
+    pub flicker: Option<FlickerEntry>,
+    /// Standard deviation of an error drawn at every write, units of the parameter.
     #[schemars(range(min = 0.0))]
     pub phase_noise_std: Option<f64>,
 }
@@ -42,7 +39,8 @@ pub struct DacEntry {
     /// Bits; the codes are 0 to 2^bits - 1.
     #[schemars(range(min = 1, max = 24))]
     pub bits: Option<u32>,
-    /// Number of codes, a power of two: another way to give the bits.
+    /// Number of codes: another way to give the resolution.
+    #[schemars(range(min = 2, max = 16_777_216))]
     pub levels: Option<u32>,
     /// Value at code 0.
     pub min: Option<f64>,
@@ -50,6 +48,9 @@ pub struct DacEntry {
     pub max: Option<f64>,
     /// Rounding; `nearest` if left out.
     pub rounding: Option<RoundingEntry>,
+    /// Integral non-linearity: standard deviation of the error of a code, in steps.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub inl_lsb: Option<f64>,
 }
 
 /// Rounding of a converter.
@@ -79,7 +80,10 @@ pub struct CurveEntry {
     #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub p_pi: Option<f64>,
     /// `form: polynomial`: c_0, c_1, ...; phase = sum c_k drive^k.
+    #[schemars(length(min = 1, max = 64))]
     pub coefficients: Option<Vec<f64>>,
+    /// `form: table`: a `.csv` file of two columns, drive and value, both increasing; relative to the device file.
+    pub file: Option<String>,
 }
 
 /// What a drive is.
@@ -90,8 +94,12 @@ pub enum DriveQuantity {
     Voltage,
     /// Watts.
     Power,
-    /// Radians.
+    /// The value itself.
     Phase,
+    /// Amperes.
+    Current,
+    /// Grey levels of a display.
+    Gray,
 }
 
 /// Form of a curve.
@@ -106,6 +114,18 @@ pub enum CurveForm {
     Square,
     /// phase = sum c_k drive^k.
     Polynomial,
+    /// Measured points, linear between them.
+    Table,
+}
+
+/// Where crosstalk mixes.
+#[derive(Deserialize, JsonSchema, Clone, Copy, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum CrosstalkDomain {
+    /// The powers of heaters.
+    Power,
+    /// The values set.
+    Phase,
 }
 
 /// Mixing of neighbouring phases.
@@ -117,6 +137,8 @@ pub enum CrosstalkEntry {
         /// Part of a phase that reaches a neighbour.
         #[schemars(range(min = 0.0, max = 1.0))]
         strength: f64,
+        /// What mixes; `power` for curves over a voltage, current or power, else `phase`, if left out.
+        domain: Option<CrosstalkDomain>,
     },
     /// strength exp(-distance / decay).
     Exponential {
@@ -129,20 +151,59 @@ pub enum CrosstalkEntry {
         /// Largest distance, in grid units; 4 if left out.
         #[schemars(range(min = 0.0, max = 64.0))]
         cutoff: Option<f64>,
+        /// What mixes; `power` for curves over a voltage, current or power, else `phase`, if left out.
+        domain: Option<CrosstalkDomain>,
     },
     /// Convolution with a normalised Gaussian.
     Gaussian {
         /// In pixels.
         #[schemars(range(min = 0.0, max = 16.0))]
         sigma_pixels: f64,
+        /// What mixes; `power` for curves over a voltage, current or power, else `phase`, if left out.
+        domain: Option<CrosstalkDomain>,
+    },
+    /// An explicit matrix over the parameters that the actuator drives, in the order of w; `crosstalk: {matrix: FILE}` is
+    /// the same.
+    Matrix {
+        /// A `.npy` file of shape [n, n], relative to the device file.
+        file: String,
+        /// What mixes; `power` for curves over a voltage, current or power, else `phase`, if left out.
+        domain: Option<CrosstalkDomain>,
     },
 }
 
-/// Lag of an actuator.
-#[derive(Deserialize, JsonSchema)]
+/// Lag and speed of an actuator.
+#[derive(Deserialize, JsonSchema, Clone, Copy)]
 #[serde(deny_unknown_fields)]
 pub struct ResponseEntry {
     /// Time constant, s.
     #[schemars(range(min = 0.0))]
-    pub tau: f64,
+    pub tau: Option<f64>,
+    /// Largest change per second, units of the parameter.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
+    pub slew: Option<f64>,
+}
+
+/// A ripple: amplitude sin(2 pi f t + phase), the phase drawn per device.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlickerEntry {
+    /// Shape; `sine` if left out.
+    #[expect(dead_code, reason = "the schema checks the only value there is")]
+    pub model: Option<FlickerModel>,
+    /// Units of the parameter.
+    #[schemars(range(min = 0.0))]
+    pub amplitude: f64,
+    /// Hz.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
+    #[serde(rename = "frequency_Hz")]
+    pub frequency_hz: f64,
+}
+
+/// Shape of a ripple.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FlickerModel {
+    /// A sine.
+    Sine,
 }

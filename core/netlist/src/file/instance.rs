@@ -1,168 +1,143 @@
-//! `instances`.
+//! The circuit part, as editors see it; `blackbeam-schematic` reads and checks it.
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use super::*;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
 
-/// An instance: a component with its settings.
-#[derive(Deserialize, JsonSchema)]
-#[serde(tag = "component", content = "settings", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Instance {
-    /// A mesh of Mach-Zehnder interferometers: cells `m<layer.row>`, parameters `theta<layer.row>`, `phi<layer.row>`
-    /// and `gamma<mode>`, ports `in<mode>` and `out<mode>`.
-    Mesh(MeshSettings),
-    /// A microring weight bank, one ring per weight: rings `r<row.column>`, parameter `phi<row.column>`.
-    MrrBank(MrrBankSettings),
-    /// A spatial light modulator that multiplies a matrix: parameter `phase<output.input>`.
-    SlmMatvec(SlmMatvecSettings),
+/// A sub-circuit.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "made for its schema; the circuit is read elsewhere")]
+pub struct Circuit {
+    /// Settings with their defaults, which a parent may override; `${settings.x}` within the circuit.
+    settings: Option<serde_json::Value>,
+    /// What it is made of.
+    instances: BTreeMap<String, Instance>,
+    /// Joined ports, `instance,port: instance,port`.
+    connections: Option<BTreeMap<String, String>>,
+    /// Joined ports, `{p1: "instance,port", p2: "instance,port"}`.
+    nets: Option<Vec<serde_json::Value>>,
+    /// Names for the ports that lead out.
+    ports: Option<BTreeMap<String, String>>,
 }
 
-/// Settings of `mesh`.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MeshSettings {
-    /// Number of modes.
-    #[schemars(range(min = 2, max = 4096))]
-    pub n: u64,
-    /// Order of the cells; `clements` if left out.
-    pub arrangement: Option<ArrangementEntry>,
-    /// The 2x2 cell; `mzi` if left out.
-    pub cell: Option<CellEntry>,
-    /// Convention of the cell's matrix; `bpbp` if left out.
-    #[expect(dead_code, reason = "the schema checks the only value there is")]
-    pub convention: Option<ConventionEntry>,
-    /// n more phases, gamma, at the outputs; there if left out.
-    pub output_phases: Option<bool>,
+/// An instance: the name of a component, or a mapping with its settings.
+pub struct Instance;
+
+/// The definition that describes the settings of a generator.
+type SettingsOf = fn(&mut SchemaGenerator) -> Schema;
+
+const GENERATORS: [(&str, SettingsOf); 11] = [
+    ("mesh", |g| g.subschema_for::<MeshSettings>()),
+    ("mrr_bank", |g| g.subschema_for::<MrrBankSettings>()),
+    ("slm_matvec", |g| g.subschema_for::<SlmMatvecSettings>()),
+    ("splitter_tree", |g| g.subschema_for::<SplitterTreeSettings>()),
+    ("monarch", |g| g.subschema_for::<MonarchSettings>()),
+    ("plane", |g| g.subschema_for::<PlaneSettings>()),
+    ("free_space", |g| g.subschema_for::<FreeSpaceSettings>()),
+    ("slm", |g| g.subschema_for::<SlmSettings>()),
+    ("lens_2f", |g| g.subschema_for::<LensSettings>()),
+    ("diffuser", |g| g.subschema_for::<DiffuserSettings>()),
+    ("camera", |g| g.subschema_for::<CameraSettings>()),
+];
+
+impl JsonSchema for Instance {
+    fn schema_name() -> Cow<'static, str> {
+        "Instance".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let of_generators: Vec<Schema> = GENERATORS
+            .iter()
+            .map(|(name, settings)| {
+                let settings = settings(generator);
+                json_schema!({
+                    "if": {"type": "object", "properties": {"component": {"const": name}}, "required": ["component"]},
+                    "then": {"properties": {"settings": settings}},
+                })
+            })
+            .collect();
+        let names: Vec<&str> = GENERATORS
+            .iter()
+            .map(|(n, _)| *n)
+            .chain(blackbeam_components::catalogue().iter().map(|c| c.name))
+            .collect();
+        json_schema!({
+            "description": "An instance: the name of a component, or a mapping with its settings.",
+            "type": ["string", "object"],
+            "properties": {
+                "component": {
+                    "description": "A component of the catalogue, a generator, a circuit or an import.",
+                    "anyOf": [{"enum": names}, {"type": "string"}],
+                },
+                "settings": {"description": "Its settings by name.", "type": ["object", "null"]},
+                "array": {"description": "Several of them: NAME<column.row>.", "type": "object"},
+            },
+            "required": ["component"],
+            "allOf": of_generators,
+        })
+    }
 }
 
-/// Order of a mesh's cells.
-#[derive(Deserialize, JsonSchema, Clone, Copy)]
-#[serde(rename_all = "snake_case")]
-pub enum ArrangementEntry {
-    /// Rectangular (Clements et al. 2016): n layers, layer l couples modes (m, m + 1), m = l mod 2, l mod 2 + 2, ...
-    Clements,
-}
-
-/// A mesh's cell, with B = [[1, i], [i, 1]]/sqrt 2 and P(x) = diag(e^{ix}, 1).
-#[derive(Deserialize, JsonSchema, Clone, Copy)]
-#[serde(rename_all = "snake_case")]
-pub enum CellEntry {
-    /// T = B P(theta) B P(phi).
-    Mzi,
-    /// Three splitters: T = B P(theta + pi/2) B P(phi - pi/2) B (arXiv 2109.05367).
-    Mzi3,
-    /// [[e^{i phi} sin theta, e^{i phi} cos theta], [cos theta, -sin theta]]; theta is half an internal phase.
-    MziClassical,
-}
-
-/// Convention of a cell's matrix.
-#[derive(Deserialize, JsonSchema, Clone, Copy)]
-#[serde(rename_all = "snake_case")]
-pub enum ConventionEntry {
-    /// T = B P(theta) B P(phi), the phases on the arm of index 0.
-    Bpbp,
-}
-
-/// Settings of `mrr_bank`. Give a ring preset, or `a` and `r`.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MrrBankSettings {
-    /// Outputs.
-    #[schemars(range(min = 1))]
-    pub rows: u64,
-    /// Inputs.
-    #[schemars(range(min = 1))]
-    pub columns: u64,
-    /// Ring by name; `a`, `r` and `r2` go over it.
-    pub preset: Option<RingPreset>,
-    /// Amplitude transmission of a round trip, between 0 and 1.
-    #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
-    pub a: Option<f64>,
-    /// Self-coupling of the bus coupler (amplitude), between 0 and 1.
-    #[schemars(extend("exclusiveMinimum" = 0.0, "exclusiveMaximum" = 1.0))]
-    pub r: Option<f64>,
-    /// Self-coupling of the drop coupler (amplitude), `weight: add_drop` only; as `r` if left out.
-    #[schemars(extend("exclusiveMinimum" = 0.0, "exclusiveMaximum" = 1.0))]
-    pub r2: Option<f64>,
-    /// How a weight is read from a ring; `all_pass_power` if left out (`all_pass_amplitude` for `preset: astralora`).
-    pub weight: Option<RingWeightEntry>,
-    /// Factor on every weight; 1 if left out.
-    pub scale: Option<f64>,
-}
-
-/// Rings by name. HQ, MQ, LQ and MORR are those of torchonn.
-#[derive(Deserialize, JsonSchema, Clone, Copy)]
-pub enum RingPreset {
-    /// a = 0.987, r = 0.99.
-    #[serde(rename = "HQ")]
-    Hq,
-    /// a = 0.925, r = 0.93.
-    #[serde(rename = "MQ")]
-    Mq,
-    /// a = 0.845, r = 0.85.
-    #[serde(rename = "LQ")]
-    Lq,
-    /// A ring of 20 um: a = 0.8578, r = 0.8985.
-    #[serde(rename = "MORR")]
-    Morr,
-    /// a = 0.8, r = 0.9, read as amplitude.
-    #[serde(rename = "astralora")]
-    Astralora,
-}
-
-/// How a weight is read from a ring with power transmission T.
-#[derive(Deserialize, JsonSchema, Clone, Copy)]
-#[serde(rename_all = "snake_case")]
-pub enum RingWeightEntry {
-    /// w = 2 T - 1.
-    AllPassPower,
-    /// w = 2 sqrt T - 1.
-    AllPassAmplitude,
-    /// w = T - drop: balanced detection of a ring with two couplers.
-    AddDrop,
-}
-
-/// Settings of `slm_matvec`: y_i = scale sum_j cos(phase_ij) x_j.
+/// One entry of `imports`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SlmMatvecSettings {
-    /// Inputs.
-    #[schemars(range(min = 1))]
-    pub n_in: u64,
-    /// Outputs.
-    #[schemars(range(min = 1))]
-    pub n_out: u64,
-    /// Weight of a pixel; `cos` if left out.
-    #[expect(dead_code, reason = "the schema checks the only value there is")]
-    pub weight: Option<PixelWeight>,
-    /// Factor on the sum; `rsqrt_in` if left out.
-    pub scale: Option<ScaleEntry>,
-    /// Part of a pixel's area that modulates; 1 if left out.
-    #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
-    pub fill_factor: Option<f64>,
+pub struct ImportEntry {
+    /// The file (`siepic`: the folder), relative to the device file.
+    pub file: String,
+    /// Its format; by the ending of the file if left out.
+    pub format: Option<ImportFormat>,
+    /// Name of the component.
+    #[serde(rename = "as")]
+    pub name: String,
+    /// Names of the ports, in the order of the file, or the names of the file in another order.
+    pub ports: Option<Vec<String>>,
+    /// Outside of the wavelengths of the file: `error` (if left out), or the value at the `nearest` wavelength, or `zero`.
+    pub extrapolate: Option<ExtrapolateEntry>,
+    /// What to check, with a warning by how much it fails.
+    pub check: Option<Vec<ImportCheck>>,
+    /// 1: a wave that goes on picks up exp(+i phase) (Lumerical, SAX). -1: data of the convention exp(+jwt) (RF,
+    /// network analysers). The default is that of the format.
+    pub phase_sign: Option<i8>,
+    /// `siepic`: which of the files, by the parameters of the look-up table.
+    pub parameters: Option<BTreeMap<String, serde_json::Value>>,
 }
 
-/// Weight of a pixel.
-#[derive(Deserialize, JsonSchema, Clone, Copy)]
+/// Format of an import.
+#[derive(Deserialize, JsonSchema, Clone, Copy, PartialEq, Debug)]
 #[serde(rename_all = "snake_case")]
-pub enum PixelWeight {
-    /// cos of its phase.
-    Cos,
+pub enum ImportFormat {
+    /// Lumerical INTERCONNECT `.dat`, `.sparam`, `.txt`.
+    Lumerical,
+    /// Touchstone `.sNp`.
+    Touchstone,
+    /// A folder of SiEPIC with its look-up table.
+    Siepic,
+    /// NumPy `.npz`.
+    Npz,
+    /// A table.
+    Csv,
+    /// A netlist, `.pic.yml`: a sub-circuit.
+    Netlist,
 }
 
-/// Factor on a sum.
-#[derive(Deserialize, JsonSchema, Clone, Copy)]
-#[serde(untagged)]
-pub enum ScaleEntry {
-    /// A number.
-    Number(f64),
-    /// By name.
-    Named(NamedScale),
-}
-
-/// Factor on a sum, by name.
-#[derive(Deserialize, JsonSchema, Clone, Copy)]
+/// Outside of the wavelengths of a file.
+#[derive(Deserialize, JsonSchema, Clone, Copy, PartialEq)]
 #[serde(rename_all = "snake_case")]
-pub enum NamedScale {
-    /// 1/sqrt(n_in).
-    RsqrtIn,
+pub enum ExtrapolateEntry {
+    /// An error.
+    Error,
+    /// The value at the nearest wavelength.
+    Nearest,
+    /// Nothing comes out.
+    Zero,
+}
+
+/// What to check of S-parameters.
+#[derive(Deserialize, JsonSchema, Clone, Copy, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportCheck {
+    /// No more light comes out than goes in.
+    Passive,
+    /// S is symmetric.
+    Reciprocal,
 }

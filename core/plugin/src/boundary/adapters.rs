@@ -5,7 +5,7 @@ use crate::{
     Answer, Applied, ArrayView, ArrayViewMut, Ask, Call, Context, Cost, CostInputs, Descriptor, Device, Estimator,
     Factors, Matrix, ParameterSet, PluginError, Result, Surrogate,
 };
-use abi_stable::std_types::{RResult, RSlice, RVec};
+use abi_stable::std_types::{RResult, RSlice, RSliceMut, RVec};
 
 type Answered<T> = RResult<T, PluginError>;
 
@@ -70,6 +70,17 @@ impl Device for Remote<DeviceObject> {
     fn restore_state(&mut self, state: &[u8]) -> Result<()> {
         self.0.restore_state(state.into()).into_result()
     }
+
+    fn exact_vjp(
+        &mut self,
+        x: ArrayView<'_>,
+        dy: ArrayView<'_>,
+        dx: ArrayViewMut<'_>,
+        dparams: &mut [f64],
+        call: &Call,
+    ) -> Result<()> {
+        self.0.exact_vjp(x, dy, dx, dparams.into(), call).into_result()
+    }
 }
 
 impl DeviceAbi for Exported<dyn Device> {
@@ -125,6 +136,17 @@ impl DeviceAbi for Exported<dyn Device> {
 
     fn restore_state(&mut self, state: RSlice<'_, u8>) -> Answered<()> {
         self.0.restore_state(state.as_slice()).into()
+    }
+
+    fn exact_vjp(
+        &mut self,
+        x: ArrayView<'_>,
+        dy: ArrayView<'_>,
+        dx: ArrayViewMut<'_>,
+        mut dparams: RSliceMut<'_, f64>,
+        call: &Call,
+    ) -> Answered<()> {
+        self.0.exact_vjp(x, dy, dx, dparams.as_mut_slice(), call).into()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 use abi_stable::{
     sabi_trait,
-    std_types::{RBox, RResult, RSlice, RVec},
+    std_types::{RBox, RResult, RSlice, RSliceMut, RVec},
 };
 
 /// [`crate::Device`] with a C layout.
@@ -48,6 +48,18 @@ pub trait DeviceAbi: Send {
     /// See [`crate::Device::restore_state`].
     #[sabi(last_prefix_field)]
     fn restore_state(&mut self, state: RSlice<'_, u8>) -> RResult<(), PluginError>;
+    /// See [`crate::Device::exact_vjp`]. Since 0.2: what older libraries lack is answered here.
+    fn exact_vjp(
+        &mut self,
+        x: ArrayView<'_>,
+        dy: ArrayView<'_>,
+        dx: ArrayViewMut<'_>,
+        dparams: RSliceMut<'_, f64>,
+        call: &Call,
+    ) -> RResult<(), PluginError> {
+        let _ = (x, dy, dx, dparams, call);
+        RResult::RErr(PluginError::new(crate::Code::UNSUPPORTED, "the device has no exact_vjp"))
+    }
 }
 
 /// [`crate::Estimator`] with a C layout.

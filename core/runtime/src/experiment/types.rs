@@ -303,6 +303,10 @@ pub struct TrainConfig {
     /// Steps between measurements of `surrogate_error`; 0 never measures it.
     #[serde(default = "default_surrogate_error_every")]
     pub surrogate_error_every: u64,
+    /// On simulated devices, compares every estimate of a device's gradient with the exact one: `DEVICE.gradient_cosine` in
+    /// `metrics.jsonl`. In the ledger as diagnostic; training does not see it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub diagnostics: bool,
 }
 
 fn default_batch() -> usize {
@@ -347,11 +351,13 @@ pub enum Control {
     Frozen,
     /// A fixed random matrix carries the gradient back in place of the surrogate.
     RandomFeedback,
+    /// The oracle: the exact gradient of a simulated device in place of estimator and surrogate.
+    Exact,
 }
 
 impl Control {
     /// All controls, in order.
-    pub const ALL: [Control; 3] = [Control::Digital, Control::Frozen, Control::RandomFeedback];
+    pub const ALL: [Control; 4] = [Control::Digital, Control::Frozen, Control::RandomFeedback, Control::Exact];
 
     /// The name used in files, metrics and tables.
     pub fn name(self) -> &'static str {
@@ -359,6 +365,7 @@ impl Control {
             Control::Digital => "digital",
             Control::Frozen => "frozen",
             Control::RandomFeedback => "random_feedback",
+            Control::Exact => "exact",
         }
     }
 }

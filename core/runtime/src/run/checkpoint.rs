@@ -115,6 +115,17 @@ impl Checkpoint {
         Ok(path)
     }
 
+    /// Keeps a checkpoint that was saved as the final state of a run (`main` or a control): `final/NAME.safetensors`.
+    ///
+    /// # Errors
+    /// If it cannot be copied.
+    pub fn keep(dir: &RunDir, saved: &Path, run: &str) -> Result<(), RunError> {
+        let bytes = fs::read(saved).map_err(at(saved))?;
+        let folder = dir.file("final");
+        fs::create_dir_all(&folder).map_err(at(&folder))?;
+        write_atomically(&folder.join(format!("{run}.safetensors")), &bytes)
+    }
+
     /// Reads the newest checkpoint that is whole. `None` if the run ended before its first one.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ pub struct Lock {
     pub experiment: String,
     /// Hash of the running binary.
     pub binary: String,
-    /// Device descriptions, by the device's name.
+    /// Device descriptions by the device's name, and the files that they name by `NAME: PATH`.
     pub devices: BTreeMap<String, LockedFile>,
     /// Plugin libraries, by path.
     pub plugins: BTreeMap<String, LockedFile>,

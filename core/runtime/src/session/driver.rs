@@ -187,6 +187,26 @@ impl Driver {
         Ok(m)
     }
 
+    /// Derivatives at `params` of what `x` [rows, d_in] gives, for the cotangents `dy` [rows, d_out] (device units).
+    pub fn exact_vjp(
+        &mut self,
+        params: &[f64],
+        x: &Matrix,
+        dy: &Matrix,
+        call: Call,
+    ) -> Result<(Matrix, Vec<f64>), SessionError> {
+        let (call, configuration) = self.begin(params, call);
+        self.hold(&configuration, call.purpose)?;
+        let cost = query_cost(&self.descriptor, 2 * self.vectors(x.rows));
+        self.spend(call.purpose, call.step, &cost)?;
+        let mut dx = Matrix::zeros(x.rows, self.descriptor.input.width);
+        let mut dparams = vec![0.0; self.descriptor.n_params()];
+        let done = self.device.exact_vjp(x.view(), dy.view(), dx.view_mut(), &mut dparams, &call);
+        done.map_err(|e| self.failed("the exact gradient", e))?;
+        self.logical.charge(call.purpose, &cost);
+        Ok((dx, dparams))
+    }
+
     pub fn safe_state(&mut self) -> Result<(), SessionError> {
         self.device.safe_state().map_err(|e| self.failed("going to its safe state", e))
     }

@@ -8,6 +8,7 @@
 mod clock;
 mod driver;
 mod error;
+mod exact;
 mod groups;
 mod ledger;
 mod scale;

@@ -18,9 +18,13 @@ use blackbeam_digital::Network;
 use blackbeam_layers::{Layer, VectorOptimizer, replace_devices};
 use blackbeam_netlist::circuit::Circuit;
 use blackbeam_optics::Simulator;
-use blackbeam_plugin::{Descriptor, Device, Key, Kind, Manifest, Open, capability, needs, structure};
+use blackbeam_plugin::{Descriptor, Device, Key, Kind, Manifest, Open, can, capability, needs, structure};
 use blackbeam_source::{Diagnostics, Source};
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Widths (inputs, outputs) of the devices by name.
 pub(super) type Widths = BTreeMap<String, (usize, usize)>;
@@ -41,13 +45,25 @@ pub(super) struct Site {
 /// Everything that is wrong with it.
 pub fn read_circuit(name: &str, device: &DeviceConfig, file: &Path) -> Result<(Circuit, Diagnostics), Diagnostics> {
     let source = Source::read(file)?;
-    let options = blackbeam_netlist::ReadOptions {
+    blackbeam_netlist::read(&source, &read_options(name, device))
+}
+
+/// The files that a description names: curves, S-parameters, other netlists.
+pub(super) fn files_of(name: &str, device: &DeviceConfig, file: &Path) -> Vec<PathBuf> {
+    let Ok(source) = Source::read(file) else { return Vec::new() };
+    let files = blackbeam_netlist::Files::beside(&source);
+    // What is wrong with it was said when it was checked.
+    let _ = blackbeam_netlist::read_with(&source, &read_options(name, device), &files);
+    files.read()
+}
+
+fn read_options(name: &str, device: &DeviceConfig) -> blackbeam_netlist::ReadOptions {
+    blackbeam_netlist::ReadOptions {
         settings: device.source.settings.clone(),
         settings_name: format!("devices.{name}.source.settings"),
         preset: device.source.preset.filter(|p| *p != Preset::Ideal).map(|p| preset(p).to_owned()),
         ideal: device.source.preset == Some(Preset::Ideal),
-    };
-    blackbeam_netlist::read(&source, &options)
+    }
 }
 
 fn preset(preset: Preset) -> &'static str {
@@ -89,6 +105,9 @@ impl Site {
         let experiment = &self.loaded.experiment;
         let owners = link_uses(&network, &mut slots)?;
         check_structure(&network, &mut slots)?;
+        if experiment.controls.contains(&Control::Exact) {
+            slots.iter().try_for_each(check_oracle)?;
+        }
         for slot in slots.iter_mut().filter(|s| s.surrogate.as_ref().is_some_and(|role| role.needs(needs::OBSERVE))) {
             slot.session.observe();
         }
@@ -152,10 +171,12 @@ impl Site {
             DeviceSession::adopt(device, options, self.physical.clone())?
         };
         let descriptor = session.descriptor().clone();
-        let estimator = config.estimator.as_ref().filter(|_| control != Some(Control::Frozen));
+        let idle = matches!(control, Some(Control::Frozen | Control::Exact));
+        let estimator = config.estimator.as_ref().filter(|_| !idle);
         let random = Method { method: "random".into(), library: None, settings: serde_json::Map::new() };
         let surrogate = match control {
             Some(Control::RandomFeedback) => config.surrogate.as_ref().map(|_| &random),
+            Some(Control::Exact) => None,
             _ => config.surrogate.as_ref(),
         };
         let method_key = key.named("method").named(name);
@@ -171,6 +192,8 @@ impl Site {
             uses: Vec::new(),
             seen: Vec::new(),
             gradient_norm: None,
+            exact: control == Some(Control::Exact),
+            gradient_cosine: None,
             surrogate_error: None,
             last_surrogate_error: None,
             descriptor,
@@ -283,7 +306,7 @@ fn check_structure(network: &Network, slots: &mut [Slot]) -> Result<(), TrainErr
         let gradient = slot.uses.iter().any(|(u, _)| network.needs_input_gradient(*u));
         if !gradient {
             slot.surrogate = None;
-        } else if slot.surrogate.is_none() {
+        } else if slot.surrogate.is_none() && !slot.exact {
             return Err(TrainError::NoSurrogate(slot.name.clone()));
         }
         if let Some(estimator) = &slot.estimator {
@@ -302,6 +325,18 @@ fn check_structure(network: &Network, slots: &mut [Slot]) -> Result<(), TrainErr
         }
     }
     Ok(())
+}
+
+/// The control `exact` needs derivatives; said when the main run begins.
+fn check_oracle(slot: &Slot) -> Result<(), TrainError> {
+    if slot.descriptor.can(can::EXACT_VJP) {
+        return Ok(());
+    }
+    Err(TrainError::BadRequest(format!(
+        "the control `exact` needs the exact gradient of device `{}`, which only simulated devices have: leave it out of \
+         `controls`",
+        slot.name
+    )))
 }
 
 fn requires(role: &str, manifest: &Manifest, descriptor: &Descriptor, device: &str) -> Result<(), TrainError> {

@@ -104,9 +104,12 @@ impl Hook {
     }
 
     fn surrogate(&self, use_index: usize, grad_y: &Matrix) -> Result<Matrix, TrainError> {
-        let slots = self.slots.lock();
-        let slot = &slots[self.owners[use_index]];
+        let mut slots = self.slots.lock();
+        let slot = &mut slots[self.owners[use_index]];
         let seen = slot.seen.iter().find(|s| s.use_index == use_index);
+        if let Some(seen) = seen.filter(|_| slot.exact) {
+            return Ok(slot.session.exact_vjp(&seen.x, grad_y, self.step)?.0);
+        }
         let (Some(seen), Some(surrogate)) = (seen, &slot.surrogate) else {
             return Err(TrainError::NoSurrogate(slot.name.clone()));
         };

@@ -1,8 +1,8 @@
 //! Measurements for a person: never part of training, in the ledger as diagnostic.
 
-use super::{TrainError, slot::Slot};
+use super::{TrainError, rounds::stack, slot::Slot};
 use crate::session::Round;
-use blackbeam_plugin::{Matrix, Probe, Purpose, structure};
+use blackbeam_plugin::{Matrix, Probe, Purpose, can, structure};
 
 /// Held-out probes of a measurement.
 pub(super) const PROBES: usize = 16;
@@ -45,4 +45,24 @@ pub(super) fn surrogate_error(slot: &mut Slot, step: u64) -> Result<Option<f64>,
         }
     }
     Ok(Some((error / norm).sqrt()).filter(|e| e.is_finite()))
+}
+
+/// The exact gradient of the step's loss with respect to the parameters of a simulated device; `None` if the device has
+/// none to tell, or was not used.
+pub(super) fn exact_gradient(
+    slot: &mut Slot,
+    step: u64,
+    cotangents: &[Matrix],
+) -> Result<Option<Vec<f64>>, TrainError> {
+    if !slot.descriptor.can(can::EXACT_VJP) || slot.seen.is_empty() {
+        return Ok(None);
+    }
+    let arrays = stack(slot, cotangents, 0.0, f64::INFINITY);
+    Ok(Some(slot.session.exact_vjp(&arrays.x, &arrays.cotangent, step)?.1))
+}
+
+/// Cosine of the angle between two vectors; `None` if one of them is zero.
+pub(super) fn cosine(a: &[f64], b: &[f64]) -> Option<f64> {
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    Some(dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()).filter(|c| c.is_finite())
 }

@@ -324,7 +324,10 @@ impl<'a> Runner<'a> {
         };
         let state = serde_json::to_value(run)
             .map_err(|e| TrainError::Misuse(format!("a checkpoint cannot be written: {e}")))?;
-        Checkpoint { state, tensors }.save(&self.dir, self.serial)?;
+        let saved = Checkpoint { state, tensors }.save(&self.dir, self.serial)?;
+        if ended {
+            Checkpoint::keep(&self.dir, &saved, &phase.run)?;
+        }
         Ok(())
     }
 }

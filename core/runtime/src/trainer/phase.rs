@@ -3,14 +3,15 @@
 use super::{
     TrainError,
     hook::{Hook, Mode, Slots},
+    measure::{PROBES, can_measure, cosine, exact_gradient, surrogate_error},
     rounds::{Tail, estimate, stack, update_surrogate},
-    slot::StepArrays,
+    slot::{Slot, StepArrays},
 };
 use crate::{experiment::TrainConfig, session::Accounts};
 use blackbeam_data::{Augment, Dataset, Part, permutation};
 use blackbeam_digital::{DeviceHook, Network, Optimizer, Score, Targets, Trained};
 use blackbeam_layers::Loss;
-use blackbeam_plugin::{Key, Matrix};
+use blackbeam_plugin::{Ask, Key, Matrix, OutcomeKind};
 use serde_json::{Map, Value, json};
 use std::{sync::Arc, time::Instant};
 
@@ -106,8 +107,16 @@ impl Phase {
         for index in 0..count {
             results.push(estimate(&tail, index, self.step, budget_vectors, trained.score.loss(), &trained.cotangents)?);
         }
-        for (slot, result) in self.slots.lock().iter_mut().zip(&results) {
-            if slot.estimator.is_some() {
+        for (slot, result) in self.slots.lock().iter_mut().zip(&mut results) {
+            let exact = slot.exact || self.train.diagnostics;
+            let oracle = if exact { exact_gradient(slot, self.step, &trained.cotangents)? } else { None };
+            slot.gradient_cosine = None;
+            if slot.exact {
+                *result = oracle.map_or_else(Ask::done, Ask::gradient);
+            } else if let Some(oracle) = oracle.filter(|_| result.outcome == OutcomeKind::Gradient) {
+                slot.gradient_cosine = cosine(&result.values, &oracle);
+            }
+            if slot.estimator.is_some() || slot.exact {
                 slot.update(result, self.step, self.total)?;
             }
         }
@@ -132,7 +141,7 @@ impl Phase {
             update_surrogate(slot, self.step, false, &arrays)?;
             slot.surrogate_error = None;
             if measures {
-                slot.surrogate_error = super::measure::surrogate_error(slot, self.step)?;
+                slot.surrogate_error = surrogate_error(slot, self.step)?;
                 slot.last_surrogate_error = slot.surrogate_error.or(slot.last_surrogate_error);
             }
         }
@@ -151,6 +160,9 @@ impl Phase {
             let mut put = |name: &str, value: Value| row.insert(format!("{}.{name}", slot.name), value);
             if let Some(norm) = slot.gradient_norm {
                 put("gradient_norm", json!(norm));
+            }
+            if let Some(cosine) = slot.gradient_cosine {
+                put("gradient_cosine", json!(cosine));
             }
             if let Some(error) = slot.surrogate_error {
                 put("surrogate_error", json!(error));
@@ -240,8 +252,13 @@ impl Phase {
     /// The most vectors that the measurements of the next step may cost.
     pub fn next_diagnostic_vectors(&self) -> u64 {
         let slots = self.slots.lock();
-        let measured = slots.iter().filter(|s| self.measures() && super::measure::can_measure(s));
-        measured.map(|s| s.vectors(super::measure::PROBES as u64)).sum()
+        let of_slot = |s: &Slot| {
+            let probes = if self.measures() && can_measure(s) { PROBES as u64 } else { 0 };
+            // forwards and backwards, for the layers before the device and for its parameters
+            let exact = 4 * u64::from(s.exact) + 2 * u64::from(self.train.diagnostics);
+            s.vectors(probes + exact * s.rows(self.train.batch) as u64)
+        };
+        slots.iter().map(of_slot).sum()
     }
 
     /// True in steps in which surrogates are measured.

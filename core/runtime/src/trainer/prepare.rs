@@ -2,7 +2,7 @@
 
 use super::{
     Progress, Request, Start, TrainError,
-    build::{Site, read_circuit},
+    build::{Site, files_of, read_circuit},
 };
 use crate::{
     experiment::{DeviceConfig, Experiment, Loaded, Origin, ReadOptions, read},
@@ -11,7 +11,6 @@ use crate::{
     session::{Accounts, PhysicalFile},
 };
 use blackbeam_data::{Limits, load};
-use blackbeam_netlist::circuit::{Circuit, EncodingMode, Generator, ReadoutMode};
 use blackbeam_optics::Simulator;
 use blackbeam_plugin::{Descriptor, Device, Kind, Open};
 use blackbeam_source::{Diagnostic, Diagnostics};
@@ -112,20 +111,8 @@ fn check_methods(loaded: &Loaded, registry: &Registry, name: &str, descriptor: &
 pub fn widths_of(device: &DeviceConfig) -> Option<(usize, usize)> {
     let Some(Origin::File(file)) = device.source.origin() else { return None };
     let (circuit, _) = read_circuit("", device, file).ok()?;
-    Some(circuit_widths(&circuit))
-}
-
-fn circuit_widths(circuit: &Circuit) -> (usize, usize) {
-    let (d_in, d_out) = match &circuit.generator {
-        Generator::Mesh(mesh) => (mesh.n, mesh.n),
-        Generator::MrrBank(bank) => (bank.columns, bank.rows),
-        Generator::SlmMatvec(slm) => (slm.n_in, slm.n_out),
-    };
-    let twice = |yes: bool, n: usize| if yes { 2 * n } else { n };
-    (
-        twice(circuit.encoding.mode == EncodingMode::Complex, d_in),
-        twice(circuit.readout.mode == ReadoutMode::Coherent, d_out),
-    )
+    let descriptor = Simulator::open(&circuit, 0, 1).ok()?.descriptor();
+    Some((descriptor.input.width, descriptor.output.width))
 }
 
 pub(super) fn prepare(request: &Request, progress: &mut dyn Progress) -> Result<Prepared, TrainError> {
@@ -239,6 +226,9 @@ fn lock_of(experiment: &Experiment, data: &[blackbeam_data::FileHash], pinned: &
     for (name, device) in &experiment.devices {
         if let Some(file) = &device.source.file {
             devices.insert(name.clone(), locked(file)?);
+            for named in files_of(name, device, file) {
+                devices.insert(format!("{name}: {}", named.display()), locked(&named)?);
+            }
         }
     }
     let mut plugins = BTreeMap::new();

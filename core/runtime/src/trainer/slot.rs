@@ -46,6 +46,10 @@ pub(super) struct Slot {
     pub seen: Vec<Seen>,
     /// Norm of the last estimate of the gradient.
     pub gradient_norm: Option<f64>,
+    /// The control `exact`: the device's own derivatives in place of estimator and surrogate.
+    pub exact: bool,
+    /// Cosine between the last estimate of the gradient and the exact one, where it is measured.
+    pub gradient_cosine: Option<f64>,
     /// Measured in this step.
     pub surrogate_error: Option<f64>,
     /// Measured last.

@@ -31,7 +31,8 @@ impl<'a> Checker<'a> {
                 self.check(value, schema, 0, found);
             }
             if closed && others.is_empty() {
-                found.push(unknown_key(key, &known));
+                let known = if found.is_full() { &[][..] } else { &known };
+                found.push(unknown_key(key, known));
             }
         }
         check_required(node, entries, parts, found);

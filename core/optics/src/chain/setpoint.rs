@@ -1,0 +1,418 @@
+//! From requested parameters to physical ones.
+//!
+//! requested -> admitted into the range -> slew limit -> inverse nominal curve -> DAC code -> *applied* (the code mapped
+//! back by the nominal curve) -> what the code really gives (INL) -> times the gain of its actuator -> lag -> crosstalk ->
+//! and then static offset, flicker and phase noise of the write are added. Errors of fabrication and drift belong to slots
+//! and come after that. Gain and crosstalk act on what the actuator does (heat, voltage), static values on top of it:
+//! phi = K (gain f(drive)), plus phi0; where a heater's curve is not linear in its power, phi = f(K (gain P)), plus phi0. A
+//! block without an actuator, or whose actuator has no DAC, holds exactly what is asked.
+
+use super::{
+    converter::Converter,
+    crosstalk::Kernel,
+    curve,
+    lag::{Configured, Settling},
+};
+use crate::{
+    keys::{Place, Places, Source, call_key, draw_all, runs},
+    program::Spot,
+    slots::targets,
+};
+use blackbeam_netlist::circuit::{Actuator, Circuit, Curve, Flicker};
+use blackbeam_plugin::{Call, Key, Parameter, PluginError, Result};
+use std::{f64::consts::TAU, ops::Range};
+
+/// What drives some parameters.
+struct Drive {
+    name: String,
+    /// Its parameters: the blocks, one after the other.
+    parameters: Vec<Range<usize>>,
+    converter: Option<Converter>,
+    curve: Curve,
+    kernel: Option<Kernel>,
+    /// Crosstalk mixes powers, not values.
+    powers: bool,
+    /// The power of a drive is its square.
+    squared: bool,
+    tau_s: f64,
+    slew_per_s: f64,
+    /// With its phase at time 0.
+    flicker: Option<(Flicker, f64)>,
+    phase_noise_std: f64,
+}
+
+/// The chain from set points to physical parameters of one device.
+pub(crate) struct SetPoints {
+    drives: Vec<Drive>,
+    places: Vec<Place>,
+    /// Neighbours among the places of one block: (first, number of them).
+    runs: Vec<(usize, usize)>,
+    gain: Vec<f64>,
+    offset: Vec<f64>,
+    rounding: Key,
+    phase_noise: Key,
+    pub settling: Settling,
+}
+
+/// Which parameters a block holds, counted over all blocks in the order of the circuit.
+pub(crate) fn ranges(circuit: &Circuit) -> Vec<Range<usize>> {
+    let mut first = 0;
+    let range = |count: usize| {
+        first += count;
+        first - count..first
+    };
+    circuit.parameters.iter().map(|b| b.names.len()).map(range).collect()
+}
+
+/// The place of each parameter: that of the first slot that it sets.
+pub(crate) fn parameter_places(circuit: &Circuit, places: &Places) -> Vec<Place> {
+    let of = |block, k| targets(block, k).first().map_or(Place { path: 0, element: k as u64 }, |&s| places.of(s));
+    circuit.parameters.iter().flat_map(|b| (0..b.names.len()).map(move |k| of(b, k))).collect()
+}
+
+impl SetPoints {
+    /// `spots`: where each parameter stands.
+    ///
+    /// # Errors
+    /// `SETTINGS` for actuators that cannot be.
+    pub fn new(circuit: &Circuit, spots: &[Spot], places: &Places, seed: u64) -> Result<Self> {
+        let root = Key::new(seed);
+        let device = root.named("actuator");
+        let ranges = ranges(circuit);
+        let count = spots.len();
+        let mut this = SetPoints {
+            drives: Vec::with_capacity(circuit.actuators.len()),
+            places: parameter_places(circuit, places),
+            runs: Vec::new(),
+            gain: vec![1.0; count],
+            offset: vec![0.0; count],
+            rounding: root.named("parameter rounding"),
+            phase_noise: root.named("phase noise"),
+            settling: Settling { tau_s: Vec::new(), charged: (0.0, 0.0) },
+        };
+        for range in &ranges {
+            let of_block = runs(&this.places[range.clone()]);
+            this.runs.extend(of_block.into_iter().map(|(first, len)| (range.start + first, len)));
+        }
+        let mut driven = vec![false; ranges.len()];
+        for actuator in &circuit.actuators {
+            for &index in &actuator.drives {
+                let fresh = driven.get_mut(index).is_some_and(|d| !std::mem::replace(d, true));
+                if !fresh {
+                    let message = format!("drives block {index}, which is not there or driven twice");
+                    return Err(PluginError::settings(format!("actuator `{}` {message}", actuator.name)));
+                }
+            }
+            let mine: Vec<Range<usize>> = actuator.drives.iter().map(|&i| ranges[i].clone()).collect();
+            for range in &mine {
+                let places = &this.places[range.clone()];
+                let (gains, offsets) = (&mut this.gain[range.clone()], &mut this.offset[range.clone()]);
+                gains.copy_from_slice(&draw_all(actuator.gain, device.named("gain"), places));
+                offsets.copy_from_slice(&draw_all(actuator.offset, device.named("offset"), places));
+            }
+            let mine_spots: Vec<Spot> = mine.iter().cloned().flatten().map(|i| spots[i]).collect();
+            let ranked = actuator.drives.iter().any(|&i| circuit.parameters[i].grid.is_empty());
+            this.drives.push(Drive::new(actuator, mine, &mine_spots, ranked, device.named(&actuator.name))?);
+        }
+        if this.gain.iter().chain(&this.offset).any(|v| !v.is_finite()) {
+            return Err(PluginError::settings("a gain or an offset of an actuator is not finite"));
+        }
+        if this.drives.iter().any(|d| d.tau_s > 0.0) {
+            this.settling.tau_s = vec![0.0; count];
+            for drive in &this.drives {
+                drive.all().for_each(|i| this.settling.tau_s[i] = drive.tau_s);
+            }
+        }
+        Ok(this)
+    }
+
+    /// True if what a write leaves depends on the one before it.
+    pub fn remembers(&self) -> bool {
+        self.drives.iter().any(|d| d.slew_per_s.is_finite())
+    }
+
+    /// What the converters hold and the actuators do when `values` (admitted, of all parameters) are written after `last`.
+    /// `stuck` parameters stay where they are.
+    pub fn configure(
+        &self,
+        mut values: Vec<f64>,
+        call: &Call,
+        last: Option<&Configured>,
+        stuck: &[usize],
+    ) -> Configured {
+        if let Some(last) = last {
+            let dt = (call.time_s - last.call.time_s).max(0.0);
+            for drive in self.drives.iter().filter(|d| d.slew_per_s.is_finite()) {
+                let most = drive.slew_per_s * dt;
+                drive.all().for_each(|i| values[i] = values[i].max(last.applied[i] - most).min(last.applied[i] + most));
+            }
+        }
+        let mut target = values.clone();
+        for drive in &self.drives {
+            let Some(converter) = &drive.converter else {
+                drive.all().for_each(|i| target[i] = drive.effect(values[i]));
+                continue;
+            };
+            let chance = converter.stochastic().then(|| call_key(self.rounding, call));
+            let mut chances = chance.map(Source::new);
+            for i in drive.all() {
+                let Place { path, element } = self.places[i];
+                let chance = chances.as_mut().map_or(0.0, |source| source.at(path).uniform(element));
+                let wanted = curve::drive(&drive.curve, values[i], (converter.min, converter.max));
+                let code = converter.code(wanted, chance);
+                let nominal = converter.level(code);
+                values[i] = curve::phase(&drive.curve, nominal);
+                let bent = converter.bent();
+                let real = if bent { converter.actual(converter.channel(self.places[i]), code) } else { nominal };
+                target[i] = match (drive.powers, bent) {
+                    (true, _) => drive.power(real),
+                    (false, true) => curve::phase(&drive.curve, real),
+                    (false, false) => values[i],
+                };
+            }
+        }
+        target.iter_mut().zip(&self.gain).for_each(|(t, gain)| *t *= gain);
+        for &i in stuck {
+            if let (Some(last), Some(_)) = (last, values.get(i)) {
+                (values[i], target[i]) = (last.applied[i], last.target[i]);
+            }
+        }
+        Configured { asked: Vec::new(), applied: values, target: target.into(), from: None, change: 0.0, call: *call }
+    }
+
+    /// What the actuators do without converters: for exact derivatives.
+    pub fn effect(&self, applied: &[f64]) -> Vec<f64> {
+        let mut target = applied.to_vec();
+        self.drives.iter().for_each(|d| d.all().for_each(|i| target[i] = d.effect(applied[i])));
+        target.iter_mut().zip(&self.gain).for_each(|(t, gain)| *t *= gain);
+        target
+    }
+
+    /// From what the actuators do to physical parameters at a time; `write` brings its phase noise.
+    pub fn physical(&self, state: &[f64], time_s: f64, write: Option<&Call>) -> Vec<f64> {
+        let mut values = state.to_vec();
+        for drive in &self.drives {
+            if let Some(kernel) = &drive.kernel {
+                drive.mix(&mut values, |input, out| kernel.apply(input, out));
+            }
+            if drive.powers {
+                drive.all().for_each(|i| values[i] = curve::phase(&drive.curve, drive.drive_of_power(values[i])));
+            }
+            if let Some((flicker, phase)) = &drive.flicker {
+                let added = flicker.amplitude * (TAU * (flicker.frequency_hz * time_s).fract() + phase).sin();
+                drive.all().for_each(|i| values[i] += added);
+            }
+        }
+        values.iter_mut().zip(&self.offset).for_each(|(v, offset)| *v += offset);
+        let Some(write) = write else { return values };
+        for drive in self.drives.iter().filter(|d| d.phase_noise_std > 0.0) {
+            let mut source = Source::new(call_key(self.phase_noise, write));
+            for range in &drive.parameters {
+                for &(first, len) in self.runs.iter().filter(|(first, _)| range.contains(first)) {
+                    let Place { path, element } = self.places[first];
+                    source.at(path).add_normal(element, drive.phase_noise_std, &mut values[first..first + len]);
+                }
+            }
+        }
+        values
+    }
+
+    /// The adjoint of [`effect`](SetPoints::effect) and [`physical`](SetPoints::physical): dL/dphysical in, dL/dapplied out.
+    pub fn pull(&self, applied: &[f64], gradient: &mut [f64]) {
+        let effect = self.effect(applied);
+        for drive in &self.drives {
+            if drive.powers {
+                let mut powers = effect.clone();
+                if let Some(kernel) = &drive.kernel {
+                    drive.mix(&mut powers, |input, out| kernel.apply(input, out));
+                }
+                drive.all().for_each(|i| {
+                    let v = drive.drive_of_power(powers[i]);
+                    let slope = drive.power_slope(v);
+                    gradient[i] *= if slope > 0.0 { curve::slope(&drive.curve, v) / slope } else { 0.0 };
+                });
+            }
+            if let Some(kernel) = &drive.kernel {
+                drive.mix(gradient, |input, out| kernel.apply_transposed(input, out));
+            }
+            if drive.powers {
+                drive.all().for_each(|i| {
+                    let v = drive.drive(applied[i]);
+                    let slope = curve::slope(&drive.curve, v);
+                    gradient[i] *= if slope > 0.0 { drive.power_slope(v) / slope } else { 0.0 };
+                });
+            }
+        }
+        gradient.iter_mut().zip(&self.gain).for_each(|(g, gain)| *g *= gain);
+    }
+
+    /// The largest step between neighbouring codes that hold values of `range`, for the parameters of a block; 0 without a
+    /// converter.
+    pub fn resolution(&self, block: &Range<usize>, range: (f64, f64)) -> f64 {
+        self.drives.iter().find(|d| d.parameters.contains(block)).map_or(0.0, |d| d.resolution(range))
+    }
+
+    /// True if all values are just what their parameters say, but for rounding and what is added to them.
+    pub fn independent(&self) -> bool {
+        self.local() && self.gain.iter().all(|&g| g == 1.0)
+    }
+
+    /// True if parameters only act on their own value.
+    pub fn local(&self) -> bool {
+        self.drives.iter().all(|d| d.kernel.is_none())
+    }
+
+    /// What is in force, for people: one line an actuator.
+    pub fn explain(&self) -> Vec<String> {
+        self.drives.iter().map(Drive::explain).collect()
+    }
+
+    /// The curve and the drive (volts, watts, ...) that hold a value of a parameter, where there is an actuator.
+    pub fn drive_of(&self, parameter: usize, value: f64) -> Option<(&Curve, f64)> {
+        let drive = self.drives.iter().find(|d| d.parameters.iter().any(|r| r.contains(&parameter)))?;
+        Some((&drive.curve, drive.drive(value)))
+    }
+}
+
+impl Drive {
+    fn new(actuator: &Actuator, parameters: Vec<Range<usize>>, spots: &[Spot], ranked: bool, key: Key) -> Result<Self> {
+        let what = format!("actuator `{}`", actuator.name);
+        let converter = actuator.dac.as_ref().map(|dac| Converter::new(&what, dac, key)).transpose()?;
+        if let Some(c) = &converter {
+            let (low, high) = (curve::phase(&actuator.curve, c.min), curve::phase(&actuator.curve, c.max));
+            let falls = c.min < 0.0 && matches!(actuator.curve, Curve::Square { .. });
+            if falls || !(low.is_finite() && high.is_finite() && low < high) {
+                let message = format!("{what}: its curve does not increase all the way from {} to {}", c.min, c.max);
+                return Err(PluginError::settings(message));
+            }
+        }
+        let times = [actuator.tau_s, actuator.phase_noise_std];
+        if times.iter().any(|v| !(v.is_finite() && *v >= 0.0))
+            || actuator.slew_per_s.is_nan()
+            || actuator.slew_per_s < 0.0
+        {
+            return Err(PluginError::settings(format!("{what}: a time constant, slew rate or noise below 0")));
+        }
+        // Where the curve is linear in the power, mixing values and mixing powers are the same.
+        let squared = actuator.drive_squared;
+        let curved = match actuator.curve {
+            Curve::Square { .. } => !squared,
+            Curve::Direct | Curve::Linear { .. } => squared,
+            Curve::Polynomial(_) | Curve::Table(_) => true,
+        };
+        let powers = actuator.crosstalk_in_power && actuator.crosstalk.is_some() && curved;
+        if powers && converter.as_ref().is_none_or(|c| c.min < 0.0) {
+            let message = "crosstalk of powers needs a `dac` whose range starts at 0 or above";
+            return Err(PluginError::settings(format!("{what}: {message}")));
+        }
+        Ok(Drive {
+            name: actuator.name.clone(),
+            parameters,
+            converter,
+            curve: actuator.curve.clone(),
+            kernel: actuator.crosstalk.as_ref().map(|c| Kernel::new(c, spots, ranked)).transpose()?,
+            powers,
+            squared,
+            tau_s: if actuator.lags { actuator.tau_s } else { 0.0 },
+            slew_per_s: actuator.slew_per_s,
+            flicker: actuator.flicker.map(|f| (f, TAU * key.named("flicker").uniform(0))),
+            phase_noise_std: actuator.phase_noise_std,
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = usize> + use<> {
+        self.parameters.clone().into_iter().flatten()
+    }
+
+    /// The drive for a value by the nominal curve.
+    fn drive(&self, value: f64) -> f64 {
+        let range = self.converter.as_ref().map_or((f64::NEG_INFINITY, f64::INFINITY), |c| (c.min, c.max));
+        if self.converter.is_none() && matches!(self.curve, Curve::Polynomial(_)) {
+            // No range to search in; nothing needs it.
+            return f64::NAN;
+        }
+        curve::drive(&self.curve, value, range)
+    }
+
+    /// What the actuator does for a value: the value itself, or its power.
+    fn effect(&self, value: f64) -> f64 {
+        if self.powers { self.power(self.drive(value)) } else { value }
+    }
+
+    fn power(&self, drive: f64) -> f64 {
+        if self.squared { drive * drive } else { drive }
+    }
+
+    fn drive_of_power(&self, power: f64) -> f64 {
+        if self.squared { power.max(0.0).sqrt() } else { power }
+    }
+
+    /// dpower/ddrive.
+    fn power_slope(&self, drive: f64) -> f64 {
+        if self.squared { 2.0 * drive } else { 1.0 }
+    }
+
+    fn resolution(&self, (low, high): (f64, f64)) -> f64 {
+        let Some(c) = &self.converter else { return 0.0 };
+        let code = |phase| c.code(curve::drive(&self.curve, phase, (c.min, c.max)), 0.0) as u32;
+        let at = |code: u32| curve::phase(&self.curve, c.level(f64::from(code)));
+        (code(low)..code(high)).map(|k| at(k + 1) - at(k)).fold(0.0, f64::max)
+    }
+
+    fn mix(&self, values: &mut [f64], apply: impl Fn(&[f64], &mut [f64])) {
+        let input: Vec<f64> = self.all().map(|i| values[i]).collect();
+        let mut out = vec![0.0; input.len()];
+        apply(&input, &mut out);
+        self.all().zip(out).for_each(|(i, v)| values[i] = v);
+    }
+
+    fn explain(&self) -> String {
+        let mut parts = Vec::new();
+        if let Some(c) = &self.converter {
+            parts.push(format!("DAC of {} levels from {} to {}", c.top + 1.0, c.min, c.max));
+            if c.bent() {
+                parts.push("integral non-linearity".into());
+            }
+        }
+        if self.kernel.is_some() {
+            parts.push(format!("crosstalk of {}", if self.powers { "powers" } else { "values" }));
+        }
+        if self.tau_s > 0.0 {
+            parts.push(format!("lag of {:e} s", self.tau_s));
+        }
+        if self.slew_per_s.is_finite() {
+            parts.push(format!("at most {:e} per second", self.slew_per_s));
+        }
+        if let Some((flicker, _)) = &self.flicker {
+            parts.push(format!("flicker of {} at {} Hz", flicker.amplitude, flicker.frequency_hz));
+        }
+        if self.phase_noise_std > 0.0 {
+            parts.push(format!("error of {} at every write", self.phase_noise_std));
+        }
+        let parts = if parts.is_empty() { "ideal".into() } else { parts.join(", ") };
+        format!("actuator `{}`: {parts}", self.name)
+    }
+}
+
+/// Brings the trainable parameters `params` among the initial values of all, each admitted into its range.
+///
+/// # Errors
+/// `SHAPE` for a wrong number of parameters, `RANGE` for one that is not finite.
+pub(crate) fn admit(parameters: &[Parameter], trainable: &[usize], params: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+    if params.len() != trainable.len() {
+        let message = format!("{} parameters written, the device has {}", params.len(), trainable.len());
+        return Err(PluginError::new(blackbeam_plugin::Code::SHAPE, message));
+    }
+    let mut values: Vec<f64> = parameters.iter().map(|p| p.initial).collect();
+    let mut asked = Vec::with_capacity(params.len());
+    for (&place, &value) in trainable.iter().zip(params) {
+        let parameter = &parameters[place];
+        if !value.is_finite() {
+            let message = format!("parameter `{}` is {value}, expected a finite number", parameter.name);
+            return Err(PluginError::new(blackbeam_plugin::Code::RANGE, message));
+        }
+        values[place] = parameter.admit(value);
+        asked.push(values[place]);
+    }
+    Ok((values, asked))
+}

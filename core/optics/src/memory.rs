@@ -1,0 +1,175 @@
+//! What a device remembers of its writes.
+//!
+//! Most devices hold what was written last and nothing else. Where actuators lag, change at a limited rate or can be stuck, a
+//! write also depends on the one before it. Writes of diagnostics are not part of that sequence, and a write that comes again
+//! (same identity) starts from where it started the first time, so that a retried or re-programmed device gives the same
+//! bits.
+
+use crate::{
+    chain::{
+        events::Events,
+        lag::{Configured, Settling},
+        setpoint::admit,
+    },
+    keys::same_call,
+    model::Model,
+    simulator::OPENING,
+};
+use blackbeam_plugin::{Call, Code, PluginError, Purpose, Result};
+use std::collections::VecDeque;
+
+/// Most numbers of configurations that are kept for retries.
+const KEPT: usize = 1 << 22;
+
+/// The configurations of one device.
+pub(crate) struct Memory {
+    remembers: bool,
+    initial: Configured,
+    held: Configured,
+    /// The last write that is no diagnostic.
+    logical: Configured,
+    /// Writes with what was logical before each.
+    before: VecDeque<(Call, Configured)>,
+}
+
+impl Memory {
+    /// With the initial values programmed.
+    ///
+    /// # Errors
+    /// As a write.
+    pub fn new(model: &Model, events: &Events) -> Result<Self> {
+        let initial = Self::fresh(model, &model.initial(), &OPENING)?;
+        let lags = !model.set_points.settling.tau_s.is_empty();
+        let remembers = lags || model.set_points.remembers() || events.remembers();
+        let (held, logical) = (initial.clone(), initial.clone());
+        Ok(Memory { remembers, initial, held, logical, before: VecDeque::new() })
+    }
+
+    /// A write may depend on the one before it.
+    pub fn remembers(&self) -> bool {
+        self.remembers
+    }
+
+    /// What was programmed at opening.
+    pub fn initial(&self) -> &Configured {
+        &self.initial
+    }
+
+    /// What was written last.
+    pub fn last(&self) -> &Configured {
+        &self.held
+    }
+
+    /// What the device holds at a time, unless it has lost that.
+    pub fn held(&self, events: &Events, time_s: f64) -> &Configured {
+        if events.lost(self.held.call.time_s, time_s) { &self.initial } else { &self.held }
+    }
+
+    /// From now on this is held.
+    pub fn hold(&mut self, configured: Option<Configured>) {
+        if let Some(configured) = configured {
+            self.held = configured;
+        }
+    }
+
+    /// A write by itself.
+    ///
+    /// # Errors
+    /// `SHAPE` for a wrong number of parameters, `RANGE` for one that is not finite.
+    pub fn fresh(model: &Model, params: &[f64], call: &Call) -> Result<Configured> {
+        let (values, asked) = admit(&model.parameters, &model.trainable, params)?;
+        Ok(Configured { asked, ..model.set_points.configure(values, call, None, &[]) })
+    }
+
+    /// A write after others.
+    ///
+    /// # Errors
+    /// As [`fresh`](Memory::fresh).
+    pub fn write(&mut self, model: &Model, events: &Events, params: &[f64], call: &Call) -> Result<Configured> {
+        let (values, asked) = admit(&model.parameters, &model.trainable, params)?;
+        if same_call(call, &self.logical.call) && asked == self.logical.asked {
+            return Ok(self.logical.clone());
+        }
+        let diagnostic = call.purpose == Purpose::Diagnostic;
+        if let Some(at) = self.before.iter().position(|(c, _)| same_call(c, call)).filter(|_| !diagnostic) {
+            self.logical = self.before[at].1.clone();
+            self.before.truncate(at);
+        }
+        let stuck = events.stuck(call.time_s);
+        let mut next = Configured { asked, ..model.set_points.configure(values, call, Some(&self.logical), &stuck) };
+        let settling: &Settling = &model.set_points.settling;
+        settling.follow(&self.logical, &mut next);
+        if !diagnostic {
+            self.before.push_back((*call, std::mem::replace(&mut self.logical, next.clone())));
+            while self.before.len() > 1 && self.before.len() * 4 * model.parameters.len() > KEPT {
+                self.before.pop_front();
+            }
+        }
+        Ok(next)
+    }
+
+    /// What a resumed device needs: the last logical write, if later ones depend on it.
+    pub fn save(&self) -> Vec<u8> {
+        if !self.remembers {
+            return Vec::new();
+        }
+        let Configured { asked, applied, target, from, change, call } = &self.logical;
+        let empty: &[f64] = &[];
+        let parts = [asked, applied, &target[..], from.as_deref().unwrap_or(empty)];
+        let header = [
+            call.stream,
+            call.step,
+            call.purpose as u64,
+            u64::from(call.round) << 32 | u64::from(call.set),
+            call.time_s.to_bits(),
+            change.to_bits(),
+        ];
+        let lengths = parts.iter().map(|p| p.len() as u64);
+        let numbers = parts.iter().flat_map(|p| p.iter().map(|v| v.to_bits()));
+        header.into_iter().chain(lengths).chain(numbers).flat_map(u64::to_le_bytes).collect()
+    }
+
+    /// Takes back what [`save`](Memory::save) gave.
+    ///
+    /// # Errors
+    /// `BAD_STATE` for anything else.
+    pub fn restore(&mut self, state: &[u8]) -> Result<()> {
+        let bad = || PluginError::new(Code::BAD_STATE, "this is not the state of such a device");
+        let (chunks, rest) = state.as_chunks::<8>();
+        let words: Vec<u64> = chunks.iter().map(|c| u64::from_le_bytes(*c)).collect();
+        if !self.remembers {
+            return if state.is_empty() { Ok(()) } else { Err(bad()) };
+        }
+        let (Some((header, tail)), true) = (words.split_at_checked(10), rest.is_empty()) else { return Err(bad()) };
+        let (asked, all) = (self.logical.asked.len() as u64, self.logical.applied.len() as u64);
+        if header[6..9] != [asked, all, all] || !(header[9] == 0 || header[9] == all) {
+            return Err(bad());
+        }
+        if tail.len() as u64 != asked + 2 * all + header[9] {
+            return Err(bad());
+        }
+        let purpose = Purpose::ALL.into_iter().find(|p| *p as u64 == header[2]).ok_or_else(bad)?;
+        let mut numbers = tail.iter().map(|&w| f64::from_bits(w));
+        let mut take = |count: u64| numbers.by_ref().take(count as usize).collect::<Vec<f64>>();
+        let (asked, applied, target, from) = (take(asked), take(all), take(all), take(header[9]));
+        self.logical = Configured {
+            asked,
+            applied,
+            target: target.into(),
+            from: (!from.is_empty()).then(|| from.into()),
+            change: f64::from_bits(header[5]),
+            call: Call {
+                stream: header[0],
+                step: header[1],
+                purpose,
+                round: (header[3] >> 32) as u32,
+                set: header[3] as u32,
+                first_row: 0,
+                time_s: f64::from_bits(header[4]),
+            },
+        };
+        self.held = self.logical.clone();
+        self.before.clear();
+        Ok(())
+    }
+}

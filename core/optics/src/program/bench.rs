@@ -1,0 +1,197 @@
+//! A chain of planes in free space: Fourier transforms, applied to every field. Its answers are powers of camera bins, or
+//! amplitudes of pixels where the read-out is coherent.
+
+use super::{
+    Choice,
+    bench_build::{self, Modulator},
+};
+use crate::fabrication::Fabrication;
+use blackbeam_freespace::{Chain, Cotangent, Element, Grid, Mask, MaskGradient, Masks, Workspace};
+use blackbeam_netlist::circuit::{Circuit, Port, ReadoutMode, SlmKind};
+use blackbeam_plugin::{PluginError, Result};
+use num_complex::Complex64;
+use std::sync::{Arc, Mutex};
+
+/// A compiled chain.
+pub(crate) struct Bench {
+    source: Grid,
+    elements: Vec<Element>,
+    modulators: Vec<Modulator>,
+    wl_um: f64,
+    chain: Arc<Chain>,
+    /// The chain at another wavelength, for a laser that has hopped there.
+    hopped: Mutex<Option<(u64, Arc<Chain>)>>,
+    /// The read-out sees powers.
+    powers: bool,
+    /// Camera pixels of a bin; 0 without a camera.
+    pub camera_pixels: usize,
+}
+
+/// A chain with what its SLMs show.
+#[derive(Clone)]
+pub(crate) struct Loaded {
+    chain: Arc<Chain>,
+    masks: Masks,
+}
+
+fn failed(error: blackbeam_freespace::Error) -> PluginError {
+    PluginError::settings(format!("free space: {error}"))
+}
+
+impl Bench {
+    /// # Errors
+    /// `SETTINGS` for a circuit that is no chain, or is driven or read where it cannot be.
+    pub fn new(circuit: &Circuit, fabrication: &Fabrication<'_>) -> Result<(Self, Choice)> {
+        let [wl_um] = circuit.environment.wavelengths_um[..] else {
+            return Err(PluginError::settings("free space: the light has one wavelength"));
+        };
+        let order = bench_build::order(circuit)?;
+        let built = bench_build::elements(circuit, &order, fabrication, fabrication.root())?;
+        let (first, last) = (order[0], order[order.len() - 1]);
+        let ends_at =
+            |ports: &[usize], port: Port| matches!(ports, [p] if circuit.ports.get(*p).is_some_and(|o| o.port == port));
+        let encoding = circuit.encoding.as_ref();
+        if encoding.is_some_and(|e| !ends_at(&e.ports, Port { instance: first, port: 0 })) {
+            return Err(PluginError::settings("free space: x goes into the input of the `plane`"));
+        }
+        if !ends_at(&circuit.readout.ports, Port { instance: last, port: circuit.instances[last].inputs }) {
+            return Err(PluginError::settings("free space: y is read at the output of the last element"));
+        }
+        let mode = circuit.readout.mode;
+        if mode == ReadoutMode::Differential {
+            return Err(PluginError::settings("free space: there are no pairs of outputs for `differential`"));
+        }
+        let chain = Arc::new(Chain::new(built.source, built.elements.clone(), wl_um).map_err(failed)?);
+        let pixels = built.transformed.max(1.0);
+        let mut parts: Vec<String> = vec![format!("{} elements", built.elements.len())];
+        parts.extend(chain.notes().iter().map(|n| n.message.clone()));
+        let choice = Choice {
+            name: "free space by Fourier transforms",
+            why: "the circuit is a chain of planes".into(),
+            parts,
+            flops: (30.0 * chain.source().pixels() as f64, 5.0 * pixels * pixels.log2()),
+        };
+        let bench = Bench {
+            source: built.source,
+            elements: built.elements,
+            modulators: built.modulators,
+            wl_um,
+            chain,
+            hopped: Mutex::new(None),
+            powers: matches!(mode, ReadoutMode::Intensity | ReadoutMode::Amplitude),
+            camera_pixels: built.camera_pixels,
+        };
+        Ok((bench, choice))
+    }
+
+    /// (outputs, inputs): bins or pixels.
+    pub fn shape(&self) -> (usize, usize) {
+        (self.chain.outputs(), self.source.pixels())
+    }
+
+    /// The read-out sees powers rather than fields.
+    pub fn powers(&self) -> bool {
+        self.powers
+    }
+
+    fn chain(&self, shift_um: f64) -> Result<Arc<Chain>> {
+        if shift_um == 0.0 {
+            return Ok(Arc::clone(&self.chain));
+        }
+        let mut hopped = self.hopped.lock().unwrap_or_else(|e| e.into_inner());
+        match &*hopped {
+            Some((shift, chain)) if *shift == shift_um.to_bits() => Ok(Arc::clone(chain)),
+            _ => {
+                let chain = Chain::new(self.source, self.elements.clone(), self.wl_um + shift_um).map_err(failed)?;
+                Ok(Arc::clone(&hopped.insert((shift_um.to_bits(), Arc::new(chain))).1))
+            }
+        }
+    }
+
+    /// Shows the values of all slots.
+    ///
+    /// # Errors
+    /// Values that are not finite.
+    pub fn load(&self, slots: &[f64], shift_um: f64) -> Result<Loaded> {
+        let chain = self.chain(shift_um)?;
+        let mask = |m: &Modulator| {
+            let slots = &slots[m.slots.clone()];
+            match m.kind {
+                SlmKind::Phase => Mask::phase(slots),
+                SlmKind::Amplitude => Mask::amplitude(slots),
+                SlmKind::Complex => Mask { phase: &slots[..m.pixels], amplitude: &slots[m.pixels..] },
+            }
+        };
+        let mut masks = chain.masks();
+        masks.load(&self.modulators.iter().map(mask).collect::<Vec<_>>()).map_err(failed)?;
+        Ok(Loaded { chain, masks })
+    }
+
+    /// Sends one field; `out` takes powers, or (re, im) pairs.
+    ///
+    /// # Errors
+    /// Fields that are not finite.
+    pub fn apply(&self, loaded: &Loaded, field: &[Complex64], out: &mut [f64], work: &mut Workspace) -> Result<()> {
+        loaded.chain.forward(field, &loaded.masks, work).map_err(failed)?;
+        if self.powers {
+            return loaded.chain.powers(work, out).map_err(failed);
+        }
+        let mut amplitudes = vec![Complex64::ZERO; out.len() / 2];
+        loaded.chain.amplitudes(work, &mut amplitudes).map_err(failed)?;
+        for (out, a) in out.chunks_exact_mut(2).zip(amplitudes) {
+            (out[0], out[1]) = (a.re, a.im);
+        }
+        Ok(())
+    }
+
+    /// The adjoint of [`apply`](Bench::apply): from dL/dout to dL/dfield (written) and the gradient of the masks (added).
+    ///
+    /// # Errors
+    /// As [`apply`](Bench::apply).
+    pub fn adjoint(
+        &self,
+        loaded: &Loaded,
+        (field, dout): (&[Complex64], &[f64]),
+        work: &mut Workspace,
+        gradient: &mut MaskGradient,
+        dfield: &mut [Complex64],
+    ) -> Result<()> {
+        let chain = &loaded.chain;
+        let mut state = vec![Complex64::ZERO; chain.state_len()];
+        chain.prepare(field, &mut state, work).map_err(failed)?;
+        chain.record(&state, &loaded.masks, work).map_err(failed)?;
+        let amplitudes: Vec<Complex64>;
+        let cotangent = if self.powers {
+            Cotangent::Powers(dout)
+        } else {
+            amplitudes = dout.chunks_exact(2).map(|g| Complex64::new(g[0], g[1])).collect();
+            Cotangent::Amplitudes(&amplitudes)
+        };
+        chain.adjoint(cotangent, &loaded.masks, work, gradient, Some(dfield)).map_err(failed)
+    }
+
+    /// Adds the gradient of the masks to that of the slots.
+    pub fn pull(&self, gradient: &MaskGradient, dslots: &mut [f64]) {
+        for (k, m) in self.modulators.iter().enumerate() {
+            let parts: [&[f64]; 2] = match m.kind {
+                SlmKind::Phase => [&gradient.phase[k], &[]],
+                SlmKind::Amplitude => [&gradient.amplitude[k], &[]],
+                SlmKind::Complex => [&gradient.phase[k], &gradient.amplitude[k]],
+            };
+            let target = &mut dslots[m.slots.clone()];
+            target.iter_mut().zip(parts.into_iter().flatten()).for_each(|(d, g)| *d += g);
+        }
+    }
+}
+
+impl Loaded {
+    /// Room for the passes of one thread.
+    pub fn workspace(&self) -> Workspace {
+        self.chain.workspace()
+    }
+
+    /// A gradient of zeros.
+    pub fn gradient(&self) -> MaskGradient {
+        self.chain.mask_gradient()
+    }
+}

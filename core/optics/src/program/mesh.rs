@@ -1,0 +1,364 @@
+//! A mesh of 2x2 interferometers.
+//!
+//! Where the cells stand and what a cell does is said in `blackbeam_meshes`: what light meets in a cell is a pair of phases, a
+//! coupler, a pair of phases, .., linear in theta and phi. The losses of the two arms and the error of the lower arm's phase
+//! act beside theta. After the last layer each mode has its phase gamma.
+//!
+//! The matrix is made by sending the columns of the identity through the cells, a tile of columns at a time so that a
+//! tile stays in the first-level cache. A cell that no light of the tile has reached would only mix zeros and is skipped.
+//! The adjoint keeps what came into each cell, tile by tile, and goes back the same way.
+
+use super::{Field, Generator, Spot};
+use crate::fabrication::Fabrication;
+use blackbeam_meshes::{self as meshes, Block, Scheme, Site};
+use blackbeam_netlist::circuit::{EncodingMode, Mesh, Quantity, ReadoutMode};
+use blackbeam_plugin::{PluginError, Result, structure};
+use num_complex::Complex64;
+
+/// Columns that go through the layers together: 64 rows of 16 complex numbers are 16 KiB.
+const TILE: usize = 16;
+
+/// A compiled mesh.
+pub(crate) struct MeshProgram {
+    n: usize,
+    scheme: Scheme,
+    cells: Vec<Site>,
+    /// Error of each coupler's angle; cell * couplers + coupler.
+    errors: Vec<f64>,
+    /// (cos, sin) of couplers whose angle does not depend on theta.
+    fixed: Vec<(f64, f64)>,
+    /// Factors on the two arms, the cell's loss among them.
+    arms: Vec<[Complex64; 2]>,
+    input: Vec<f64>,
+    output: Vec<f64>,
+    output_phases: bool,
+}
+
+fn wrong(error: meshes::Error) -> PluginError {
+    PluginError::settings(format!("mesh: {error}"))
+}
+
+/// The cells of a mesh in the order of their parameters.
+pub(crate) fn sites(mesh: &Mesh) -> Result<Vec<Site>> {
+    meshes::layout(mesh.arrangement.into(), mesh.n, mesh.layers).map_err(wrong)
+}
+
+/// What the phases of a cell mean.
+pub(crate) fn scheme(mesh: &Mesh) -> Result<Scheme> {
+    Scheme::new(mesh.cell.into(), mesh.convention.into()).map_err(wrong)
+}
+
+/// Exponents of the Haar measure, cell by cell.
+pub(crate) fn haar_alpha(mesh: &Mesh) -> Result<Vec<u32>> {
+    meshes::haar_alpha(mesh.arrangement.into(), mesh.n, mesh.layers).map_err(wrong)
+}
+
+/// Phi of layer l stands at 2l along the chip, theta at 2l + 1, gamma after the last layer; across, a cell is its place in
+/// the layer and gamma its mode.
+pub(crate) fn spot(mesh: &Mesh, cells: &[Site], slot: usize) -> Spot {
+    let count = cells.len();
+    if slot >= 2 * count {
+        let (layer, mode) = (cells.last().map_or(0, |c| c.layer + 1).max(mesh.n) as u32, (slot - 2 * count) as u32);
+        return Spot { row: layer, column: mode, along: 2 * layer, across: mode };
+    }
+    let Site { layer, row, .. } = cells[slot % count];
+    let (layer, row) = (layer as u32, row as u32);
+    Spot { row: layer, column: row, along: 2 * layer + u32::from(slot < count), across: row }
+}
+
+impl MeshProgram {
+    pub fn new(mesh: &Mesh, instance: usize, fabrication: &Fabrication<'_>) -> Result<Self> {
+        let (n, cells, scheme) = (mesh.n, sites(mesh)?, scheme(mesh)?);
+        let count = cells.len();
+        let couplers = scheme.couplers();
+        let errors = fabrication.values(Quantity::SplitAngle, instance, &vec![0.0; count * couplers.len()])?;
+        let split = |(i, error): (usize, &f64)| {
+            let (sin, cos) = (couplers[i % couplers.len()].constant + error).sin_cos();
+            (cos, sin)
+        };
+        let moving = couplers.iter().any(|c| c.theta != 0.0 || c.phi != 0.0);
+        let whole = fabrication.transmission(Quantity::CellLoss, instance, count, 20.0)?;
+        let arms = fabrication.transmission(Quantity::ArmLoss, instance, 2 * count, 20.0)?;
+        let lower = fabrication.values(Quantity::ArmPhase, instance, &vec![0.0; count])?;
+        let arm = |i: usize| {
+            let upper = Complex64::from(whole[i] * arms[2 * i]);
+            let amplitude = whole[i] * arms[2 * i + 1];
+            [upper, if lower[i] == 0.0 { amplitude.into() } else { Complex64::from_polar(amplitude, lower[i]) }]
+        };
+        Ok(MeshProgram {
+            n,
+            fixed: if moving { Vec::new() } else { errors.iter().enumerate().map(split).collect() },
+            errors,
+            arms: (0..count).map(arm).collect(),
+            input: fabrication.transmission(Quantity::InputLoss, instance, n, 20.0)?,
+            output: fabrication.transmission(Quantity::OutputLoss, instance, n, 20.0)?,
+            output_phases: mesh.output_phases,
+            cells,
+            scheme,
+        })
+    }
+
+    /// (cos, sin) of a coupler's angle.
+    fn coupler(&self, cell: usize, coupler: usize, theta: f64, phi: f64) -> (f64, f64) {
+        let all = self.scheme.couplers();
+        let at = cell * all.len() + coupler;
+        if let Some(&known) = self.fixed.get(at) {
+            return known;
+        }
+        let (sin, cos) = (all[coupler].at(theta, phi) + self.errors[at]).sin_cos();
+        (cos, sin)
+    }
+
+    /// Matrix of one cell; `each` sees the matrix before every stage and the stage.
+    #[inline]
+    fn block(&self, cell: usize, theta: f64, phi: f64, mut each: impl FnMut(&Block, Stage)) -> Block {
+        let mut t = [[Complex64::ONE, Complex64::ZERO], [Complex64::ZERO, Complex64::ONE]];
+        for (stage, pair) in self.scheme.phases().iter().enumerate() {
+            if stage > 0 {
+                let (c, s) = self.coupler(cell, stage - 1, theta, phi);
+                each(&t, Stage::Couple(stage - 1, c, s));
+                couple(&mut t, (c, s));
+            }
+            for arm in 0..2 {
+                let mut factor = Complex64::ONE;
+                if pair[arm] != meshes::Affine::ZERO {
+                    factor = Complex64::cis(pair[arm].at(theta, phi));
+                } else if stage != self.scheme.arms() {
+                    continue;
+                }
+                if stage == self.scheme.arms() {
+                    factor *= self.arms[cell][arm];
+                }
+                each(&t, Stage::Shift(stage, arm, factor));
+                t[arm] = t[arm].map(|v| v * factor);
+            }
+        }
+        t
+    }
+
+    /// (dL/dtheta, dL/dphi) of one cell from the cotangent of its matrix.
+    fn block_adjoint(&self, cell: usize, theta: f64, phi: f64, mut g: Block) -> (f64, f64) {
+        let mut stages = Vec::with_capacity(16);
+        self.block(cell, theta, phi, |t, stage| stages.push((*t, stage)));
+        let (mut dtheta, mut dphi) = (0.0, 0.0);
+        for (t, stage) in stages.into_iter().rev() {
+            let (angle, slope) = match stage {
+                Stage::Shift(stage, arm, factor) => {
+                    // d(f t)/dpsi = i f t
+                    let slope: f64 = (0..2).map(|k| -(g[arm][k].conj() * factor * t[arm][k]).im).sum();
+                    g[arm] = g[arm].map(|v| v * factor.conj());
+                    (self.scheme.phases()[stage][arm], slope)
+                }
+                Stage::Couple(coupler, c, s) => {
+                    let i = Complex64::I;
+                    let mut slope = 0.0;
+                    for k in 0..2 {
+                        let (a, b) = (t[0][k], t[1][k]);
+                        slope += (g[0][k].conj() * (b * (i * c) - a * s) + g[1][k].conj() * (a * (i * c) - b * s)).re;
+                        let (ga, gb) = (g[0][k], g[1][k]);
+                        (g[0][k], g[1][k]) = (ga * c - i * gb * s, gb * c - i * ga * s);
+                    }
+                    (self.scheme.couplers()[coupler], slope)
+                }
+            };
+            dtheta += angle.theta * slope;
+            dphi += angle.phi * slope;
+        }
+        (dtheta, dphi)
+    }
+
+    fn blocks(&self, slots: &[f64]) -> Vec<Block> {
+        let count = self.cells.len();
+        (0..count).map(|i| self.block(i, slots[i], slots[count + i], |_, _| ())).collect()
+    }
+
+    /// Factor on output `mode`.
+    fn out(&self, slots: &[f64], mode: usize) -> Complex64 {
+        let amplitude = self.output[mode];
+        if self.output_phases {
+            Complex64::cis(slots[2 * self.cells.len() + mode]) * amplitude
+        } else {
+            amplitude.into()
+        }
+    }
+}
+
+/// What light meets in a cell.
+#[derive(Clone, Copy)]
+enum Stage {
+    /// (stage, arm, factor)
+    Shift(usize, usize, Complex64),
+    /// (coupler, cos, sin)
+    Couple(usize, f64, f64),
+}
+
+fn couple(t: &mut Block, (c, s): (f64, f64)) {
+    let [upper, lower] = *t;
+    for k in 0..2 {
+        t[0][k] = Complex64::new(upper[k].re * c - lower[k].im * s, upper[k].im * c + lower[k].re * s);
+        t[1][k] = Complex64::new(lower[k].re * c - upper[k].im * s, lower[k].im * c + upper[k].re * s);
+    }
+}
+
+impl Generator for MeshProgram {
+    fn shape(&self) -> (usize, usize) {
+        (self.n, self.n)
+    }
+
+    fn complex(&self) -> bool {
+        true
+    }
+
+    fn structure(&self) -> u64 {
+        // Each phase once: no phase but in one place, with factor 1 or -1.
+        let angles = self.scheme.phases().as_flattened().iter();
+        let (thetas, phis): (Vec<f64>, Vec<f64>) = angles.map(|a| (a.theta, a.phi)).unzip();
+        let single = |factors: Vec<f64>| {
+            let used: Vec<f64> = factors.into_iter().filter(|f| *f != 0.0).collect();
+            used.len() == 1 && used[0].abs() == 1.0
+        };
+        let fixed = !self.fixed.is_empty() || self.cells.is_empty();
+        let once = if fixed && single(thetas) && single(phis) { structure::SINGLE_FREQUENCY } else { 0 };
+        let arms = self.arms.as_flattened().iter().map(|a| a.norm());
+        let mut factors = arms.chain(self.input.iter().copied()).chain(self.output.iter().copied());
+        let passive = if factors.all(|f| f <= 1.0) { structure::PASSIVE } else { 0 };
+        structure::RECIPROCAL | passive | once
+    }
+
+    fn fill(&self, slots: &[f64], matrix: &mut Field) {
+        let blocks = self.blocks(slots);
+        let n = self.n;
+        let mut tile = Tile::new(n);
+        for first in (0..n).step_by(TILE) {
+            tile.light(first, &self.input);
+            pulp::Arch::new().dispatch(|| propagate(&self.cells, &blocks, &mut tile));
+            for mode in 0..n {
+                let out = self.out(slots, mode);
+                for k in 0..TILE.min(n - first) {
+                    let v = Complex64::new(tile.re[mode * TILE + k], tile.im[mode * TILE + k]) * out;
+                    matrix.re[mode * n + first + k] = v.re;
+                    matrix.im[mode * n + first + k] = v.im;
+                }
+            }
+        }
+    }
+
+    fn pull(&self, slots: &[f64], gradient: &Field, dslots: &mut [f64]) {
+        let blocks = self.blocks(slots);
+        let (n, count) = (self.n, self.cells.len());
+        let mut cotangents = vec![[[Complex64::ZERO; 2]; 2]; count];
+        let mut came_in: Vec<[[Complex64; TILE]; 2]> = vec![[[Complex64::ZERO; TILE]; 2]; count];
+        let mut fields = vec![[Complex64::ZERO; TILE]; n];
+        for first in (0..n).step_by(TILE) {
+            let width = TILE.min(n - first);
+            fields.iter_mut().for_each(|row| row.fill(Complex64::ZERO));
+            (0..width).for_each(|k| fields[first + k][k] = self.input[first + k].into());
+            for ((site, t), kept) in self.cells.iter().zip(&blocks).zip(&mut came_in) {
+                let (a, b) = site.modes;
+                *kept = [fields[a], fields[b]];
+                for k in 0..width {
+                    (fields[a][k], fields[b][k]) =
+                        (t[0][0] * kept[0][k] + t[0][1] * kept[1][k], t[1][0] * kept[0][k] + t[1][1] * kept[1][k]);
+                }
+            }
+            for (mode, row) in fields.iter_mut().enumerate() {
+                let out = self.out(slots, mode);
+                for (k, v) in row[..width].iter_mut().enumerate() {
+                    let at = mode * n + first + k;
+                    let g = Complex64::new(gradient.re[at], gradient.im[at]);
+                    if self.output_phases {
+                        dslots[2 * count + mode] -= (g.conj() * out * *v).im;
+                    }
+                    *v = g * out.conj();
+                }
+            }
+            for (i, site) in self.cells.iter().enumerate().rev() {
+                let ((a, b), t, kept) = (site.modes, &blocks[i], &came_in[i]);
+                for k in 0..width {
+                    let g = [fields[a][k], fields[b][k]];
+                    for (row, g) in cotangents[i].iter_mut().zip(g) {
+                        row[0] += g * kept[0][k].conj();
+                        row[1] += g * kept[1][k].conj();
+                    }
+                    fields[a][k] = t[0][0].conj() * g[0] + t[1][0].conj() * g[1];
+                    fields[b][k] = t[0][1].conj() * g[0] + t[1][1].conj() * g[1];
+                }
+            }
+        }
+        for (i, g) in cotangents.into_iter().enumerate() {
+            let (dtheta, dphi) = self.block_adjoint(i, slots[i], slots[count + i], g);
+            dslots[i] += dtheta;
+            dslots[count + i] += dphi;
+        }
+    }
+
+    fn refuses(&self, _: EncodingMode, readout: ReadoutMode) -> Option<&'static str> {
+        (readout == ReadoutMode::Differential).then_some(
+            "a mesh has no pairs of outputs: use `coherent_real` (a balanced homodyne) instead of `differential`",
+        )
+    }
+
+    fn operations(&self) -> f64 {
+        28.0 * self.cells.len() as f64 * self.n as f64
+    }
+}
+
+/// Fields of `TILE` columns, and which rows have met light.
+struct Tile {
+    re: Vec<f64>,
+    im: Vec<f64>,
+    lit: Vec<bool>,
+}
+
+impl Tile {
+    fn new(n: usize) -> Self {
+        Tile { re: vec![0.0; n * TILE], im: vec![0.0; n * TILE], lit: vec![false; n] }
+    }
+
+    /// Unit light into the inputs from `first` on, with their losses.
+    fn light(&mut self, first: usize, input: &[f64]) {
+        self.re.fill(0.0);
+        self.im.fill(0.0);
+        self.lit.fill(false);
+        for (k, factor) in input[first..].iter().take(TILE).enumerate() {
+            self.re[(first + k) * TILE + k] = *factor;
+            self.lit[first + k] = true;
+        }
+    }
+}
+
+/// Sends a tile of columns through all cells. Must be inlined into the dispatched closure.
+#[inline(always)]
+fn propagate(cells: &[Site], blocks: &[Block], tile: &mut Tile) {
+    for (site, t) in cells.iter().zip(blocks) {
+        let (a, b) = site.modes;
+        if !(tile.lit[a] || tile.lit[b]) {
+            continue;
+        }
+        (tile.lit[a], tile.lit[b]) = (true, true);
+        let (upper_re, lower_re) = tile.re.split_at_mut(b * TILE);
+        let (upper_im, lower_im) = tile.im.split_at_mut(b * TILE);
+        let rows: [&mut [f64; TILE]; 4] = [
+            (&mut upper_re[a * TILE..(a + 1) * TILE]).try_into().expect("TILE of them"),
+            (&mut upper_im[a * TILE..(a + 1) * TILE]).try_into().expect("TILE of them"),
+            (&mut lower_re[..TILE]).try_into().expect("TILE of them"),
+            (&mut lower_im[..TILE]).try_into().expect("TILE of them"),
+        ];
+        mix(t, rows);
+    }
+}
+
+#[inline(always)]
+fn mix(t: &Block, [ar, ai, br, bi]: [&mut [f64; TILE]; 4]) {
+    let [[t00, t01], [t10, t11]] = *t;
+    for k in 0..TILE {
+        let (a_re, a_im, b_re, b_im) = (ar[k], ai[k], br[k], bi[k]);
+        ar[k] = t00.re * a_re - t00.im * a_im + t01.re * b_re - t01.im * b_im;
+        ai[k] = t00.re * a_im + t00.im * a_re + t01.re * b_im + t01.im * b_re;
+        br[k] = t10.re * a_re - t10.im * a_im + t11.re * b_re - t11.im * b_im;
+        bi[k] = t10.re * a_im + t10.im * a_re + t11.re * b_im + t11.im * b_re;
+    }
+}
+
+#[cfg(test)]
+mod tests;
