@@ -8,6 +8,7 @@ mod netlist;
 mod properties;
 mod random;
 mod sax;
+mod shipped;
 
 use blackbeam_netlist::{ReadOptions, circuit::Circuit, read};
 use blackbeam_optics::{Optics, Spectrum};
