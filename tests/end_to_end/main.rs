@@ -5,6 +5,7 @@
 mod budget;
 mod circuits;
 mod commands;
+mod device_commands;
 mod faults;
 #[cfg(target_os = "linux")]
 mod hostile;

@@ -108,14 +108,15 @@ impl Component {
     }
 }
 
-/// A few of the wavelengths: evenly spread, and the one closest to the centre of the component.
+/// A few of the wavelengths: evenly spread, and those around the centre of the component. They ascend, as a sweep does;
+/// a look at each of them for each of many components would take long.
 fn sampled(wl_um: &[f64], center: Option<f64>) -> Vec<f64> {
     const SAMPLES: usize = 5;
     if wl_um.len() <= SAMPLES + 1 {
         return wl_um.to_vec();
     }
     let mut some: Vec<f64> = (0..SAMPLES).map(|i| wl_um[i * (wl_um.len() - 1) / (SAMPLES - 1)]).collect();
-    let distance = |wl: &f64| center.map_or(0.0, |c| (wl - c).abs());
-    some.extend(wl_um.iter().copied().min_by(|a, b| distance(a).total_cmp(&distance(b))));
+    let above = center.map_or(0, |center| wl_um.partition_point(|wl| *wl < center));
+    some.extend(&wl_um[above.saturating_sub(1)..wl_um.len().min(above + 1)]);
     some
 }

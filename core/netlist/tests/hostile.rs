@@ -7,7 +7,7 @@ use blackbeam_source::Source;
 use std::time::{Duration, Instant};
 
 /// Far more than any of these takes; less than what they took before they were bounded.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn refused(text: &str, code: &str) {
     let begun = Instant::now();
@@ -75,13 +75,13 @@ fn components_that_are_large_together() {
 #[test]
 fn paths_that_name_much_and_often() {
     let rules = many(5000, |_| "  - {at: '**.a*', loss_dB: 1}\n".into());
-    refused(&phases(100_000, &format!("nonideal:\n{rules}")), "too-many-places");
+    refused(&phases(20_000, &format!("nonideal:\n{rules}")), "too-many-places");
     let blocks = many(50_000, |k| format!("  'U.theta<{k}.*>': {{range: [0, 1]}}\n"));
     refused(&(component("mesh", "n: 128") + "parameters:\n" + &blocks), "too-many-places");
     let ports = many(100_000, |_| "'*', ".into());
     let outer = many(2000, |k| format!("o{k}: 'a<{k}.0>,out0', "));
     let wide = phases(2000, "").replace("out0: 'a<0.0>,out0'", &outer);
-    refused(&format!("{wide}readout: {{mode: intensity, ports: [{ports}]}}\n"), "too-many-places");
+    refused(&format!("{wide}readout: {{mode: intensity, ports: [{ports}]}}\n"), "port-twice");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn long_lists_of_what_should_be_few() {
     let keys = many(100_000, |k| format!("k{k}: 1, "));
     refused(&phases(1, &format!("nonideal: [{{at: a, {keys}}}]\n")), "too-large");
     let slm = component("slm", "shape: [4, 4], pitch: 8");
-    refused(&format!("{slm}nonideal: [{{at: U, wavefront: {{zernike: {{{keys}}}}}}}]\n"), "no-ports");
+    refused(&format!("{slm}nonideal: [{{at: U, wavefront: {{zernike: {{{keys}}}}}}}]\n"), "too-large");
     refused(&component("mesh", &format!("n: 4, {keys}")), "unknown-key");
     refused(
         &format!("instances: {{a: phase}}\nports: {{in0: 'a,in0'}}\ninfo: {{ddl: {{ddl: 1, {keys}}}}}\n"),

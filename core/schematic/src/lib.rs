@@ -75,6 +75,9 @@ fn read_and_flatten(root: &Node, options: &Options, found: &mut Diagnostics) -> 
     let loaded = files::load(root, options, &mut report);
     let mut reader = Reader::new(options, report);
     let top = reader.instances(root, &loaded);
+    if reader.is_too_large {
+        return None;
+    }
     let order = order::inner_first(&reader.definitions, &mut reader.report)?;
     for k in order {
         reader.finish(k);

@@ -209,8 +209,14 @@ impl<'a, 'o, 'f> Reader<'a, 'o, 'f> {
             let error = Diagnostic::error("no-instances", format!("the circuit `{}` has no `instances`", body.name));
             return self.report.push(error.at(body.span));
         };
+        let declared = self.mapping("instances", node);
+        if declared.len() as u64 > MAX_INSTANCES {
+            let message = format!("{} instances; at most {MAX_INSTANCES} can be built", declared.len());
+            self.is_too_large = true;
+            return self.report.error("too-large", message, body.span);
+        }
         let mut instances = Vec::new();
-        for (key, node) in self.mapping("instances", node) {
+        for (key, node) in declared {
             self.check_name(key, "an instance");
             if let Some(Name::Group) = settings.names.get(&key.name) {
                 let message = format!("`{}` is an instance and a mapping of settings", key.name);

@@ -3,7 +3,8 @@
 use super::readout::Outputs;
 use crate::circuit::{Cell, Element, FreeSpace, Kind, Mesh, ParameterKind, Port, Quantity};
 use crate::scene::{Class, Parts, Scene, Selection, SlotKind};
-use blackbeam_schematic::Leaf;
+use blackbeam_schematic::{Leaf, Owner};
+use std::collections::HashSet;
 
 /// Quantities that are not settings, as a file names them.
 pub(super) const NAMES: [&str; 12] = [
@@ -57,7 +58,19 @@ pub(super) struct Places<'a> {
 impl Places<'_> {
     /// Where `name` acts among what a path names: every place that has the quantity. If none has it: why.
     pub(super) fn resolve(&self, name: &str, selection: &Selection) -> Result<Vec<Hit>, Option<String>> {
-        let owners = selection.owners.iter().map(|owner| self.of_owner(name, *owner));
+        // what one instance of a component says of a setting that it does not have, all others would say as well
+        let mut without: HashSet<&str> = HashSet::new();
+        let is_setting = !NAMES.contains(&name);
+        let owners = selection.owners.iter().filter_map(move |owner| {
+            let Owner { component, leaf, .. } = &self.scene.flat.owners[*owner];
+            if leaf.is_some() && without.contains(&**component) {
+                return None;
+            }
+            if is_setting && leaf.is_some() && self.scene.slot_named(*owner, name).is_none() {
+                without.insert(component);
+            }
+            Some(self.of_owner(name, *owner))
+        });
         let slots = selection.slots.iter().map(|slot| self.of_slot(name, *slot));
         let parts = selection.parts.iter().map(|parts| self.of_parts(name, parts));
         let ports = selection.ports.iter().map(|port| self.of_port(name, *port));

@@ -264,7 +264,7 @@ impl SetPoints {
 
     /// What is in force, for people: one line an actuator.
     pub fn explain(&self) -> Vec<String> {
-        self.drives.iter().map(Drive::explain).collect()
+        self.drives.iter().filter_map(Drive::explain).collect()
     }
 
     /// The curve and the drive (volts, watts, ...) that hold a value of a parameter, where there is an actuator.
@@ -366,8 +366,9 @@ impl Drive {
         self.all().zip(out).for_each(|(i, v)| values[i] = v);
     }
 
-    fn explain(&self) -> String {
-        let mut parts = Vec::new();
+    /// What is wrong with it; None if nothing is.
+    fn explain(&self) -> Option<String> {
+        let mut parts: Vec<String> = Vec::new();
         if let Some(c) = &self.converter {
             parts.push(format!("DAC of {} levels from {} to {}", c.top + 1.0, c.min, c.max));
             if c.bent() {
@@ -389,8 +390,7 @@ impl Drive {
         if self.phase_noise_std > 0.0 {
             parts.push(format!("error of {} at every write", self.phase_noise_std));
         }
-        let parts = if parts.is_empty() { "ideal".into() } else { parts.join(", ") };
-        format!("actuator `{}`: {parts}", self.name)
+        (!parts.is_empty()).then(|| format!("actuator `{}`: {}", self.name, parts.join(", ")))
     }
 }
 

@@ -15,6 +15,9 @@ use blackbeam_scattering::{self as scattering, Direction, Method, Output, Plan, 
 use num_complex::Complex64;
 use std::sync::Mutex;
 
+/// Most complex numbers that a solve holds: 2 GiB.
+const MAX_VALUES: usize = 1 << 27;
+
 /// Which wave at a port of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wave {
@@ -110,12 +113,14 @@ impl Network {
         if wavelengths.is_empty() || wavelengths.iter().any(|wl| !(wl.is_finite() && *wl > 0.0)) {
             return Err(PluginError::settings("the circuit has no wavelength"));
         }
+        held(inputs.len().saturating_mul(rows.len()), wavelengths.len(), "pairs of ports")?;
         let moving = moving(circuit, slots);
         let values = slots.at_start(circuit);
         let mut blocks = Blocks::default();
         let mut paths = Vec::new();
         for (index, instance) in circuit.instances.iter().enumerate() {
             blocks.add(circuit, index, fabrication, (&values, &moving), &wavelengths)?;
+            held(blocks.entries.len(), wavelengths.len(), "numbers inside of the components")?;
             paths.push(instance.path.clone());
         }
         let (faces, links) = faces(circuit, fabrication, &mut blocks, &mut paths)?;
@@ -253,6 +258,18 @@ impl Network {
             ),
         }
     }
+}
+
+/// An error if `n` complex numbers at each of the wavelengths are more than can be held.
+fn held(n: usize, wavelengths: usize, what: &str) -> Result<()> {
+    if n.saturating_mul(wavelengths) <= MAX_VALUES {
+        return Ok(());
+    }
+    let message = format!(
+        "{wavelengths} wavelengths of {n} {what} are too many: at most {MAX_VALUES} complex numbers in all are held; \
+         ask for fewer wavelengths at a time"
+    );
+    Err(PluginError::settings(message))
 }
 
 fn loop_operations(l: &scattering::Loop, columns: f64) -> f64 {
