@@ -31,7 +31,7 @@ pub enum Element {
     },
     /// Spatial light modulator.
     Slm(Slm),
-    /// A phase screen: a diffuser (see [`diffuser`](crate::diffuser)), or anything else that is fixed.
+    /// A phase screen: a diffuser (see [`diffuser`](crate::diffuser())), or anything else that is fixed.
     Screen {
         /// rad, one a pixel, row-major.
         phase: Vec<f64>,

@@ -26,14 +26,14 @@ pub struct Phases {
     pub gamma: Vec<f64>,
 }
 
-/// Phases of ideal cells at which [`crate::matrix`] is `unitary` (n x n, row-major \[out\]\[in\], n being the root of its
+/// Phases of ideal cells at which [`crate::matrix()`] is `unitary` (n x n, row-major \[out\]\[in\], n being the root of its
 /// length), to rounding: about 1e-14 for n = 64. The output phases are needed. The cells that a redundant mesh has more than
 /// the Clements mesh are the last ones, and pass light straight through. O(n^3).
 ///
 /// If the matrix is unitary only to within [`TOLERANCE`], the mesh is as far from it.
 ///
 /// # Errors
-/// The matrix is not square, not finite, or not unitary; the arrangement does not exist (see [`layout`]), or the cell does
+/// The matrix is not square, not finite, or not unitary; the arrangement does not exist (see [`layout()`]), or the cell does
 /// not have the convention; the mesh cannot be any unitary: a butterfly, or cells whose phi comes last (see
 /// [`Scheme::universal`]).
 pub fn decompose(

@@ -92,12 +92,12 @@ pub fn expand_cell(scheme: &Scheme, theta: f64, phi: f64, faults: &Faults) -> Ne
     wires.finish()
 }
 
-/// A mesh as couplers and phases: through these elements light goes as through [`crate::matrix`].
+/// A mesh as couplers and phases: through these elements light goes as through [`crate::matrix()`].
 ///
 /// One theta, phi and [`Faults`] a site (`faults` may be empty: none), one gamma a mode (or none: no `gamma<k>`).
 ///
 /// # Errors
-/// As [`crate::matrix`].
+/// As [`crate::matrix()`].
 pub fn expand_mesh(
     n: usize,
     sites: &[Site],

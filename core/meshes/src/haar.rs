@@ -10,13 +10,13 @@ use crate::{Arrangement, Cell, Convention, Error, Result, Scheme, Site, layout, 
 use num_complex::Complex64;
 use std::f64::consts::TAU;
 
-/// The exponent alpha of every cell, in the order of [`layout`].
+/// The exponent alpha of every cell, in the order of [`layout()`].
 ///
 /// In a redundant mesh the first n layers alone are Haar-random, and stay so whatever independent cells follow; those have
 /// alpha = 1, the exponent of a lone Haar-random cell.
 ///
 /// # Errors
-/// As [`layout`]; a butterfly of more than 2 modes cannot be Haar-random.
+/// As [`layout()`]; a butterfly of more than 2 modes cannot be Haar-random.
 pub fn haar_alpha(arrangement: Arrangement, n: usize, layers: Option<usize>) -> Result<Vec<u32>> {
     let sites = layout(arrangement, n, layers)?;
     if arrangement == Arrangement::Butterfly && n > 2 {

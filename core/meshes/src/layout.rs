@@ -80,11 +80,11 @@ pub struct Size {
     pub cells: usize,
 }
 
-/// Number of layers and cells of the mesh that [`layout`] would return, at no cost. `layers` belongs to
+/// Number of layers and cells of the mesh that [`layout()`] would return, at no cost. `layers` belongs to
 /// [`Arrangement::Redundant`]; elsewhere it may repeat the number that follows from n.
 ///
 /// # Errors
-/// As [`layout`].
+/// As [`layout()`].
 pub fn size(arrangement: Arrangement, n: usize, layers: Option<usize>) -> Result<Size> {
     let error = |text: String| Err(Error::Layout(text));
     if n == 0 || n > MAX_MODES {

@@ -17,9 +17,9 @@
 //! A field that goes on picks up exp(+i phase); matrices act on columns of amplitudes, T\[out\]\[in\], so light meets the
 //! rightmost factor of a product first. P(x) = diag(e^{ix}, 1): "arm 0" is the arm of the lower mode number.
 //!
-//! - [`layout`]: the cells of an arrangement, in the order of their parameters; [`monarch`], [`splitter_tree`].
+//! - [`layout()`]: the cells of an arrangement, in the order of their parameters; [`monarch()`], [`splitter_tree`].
 //! - [`Scheme`]: a cell in a convention: its couplers, its phases as linear functions of theta and phi, its matrix.
-//! - [`matrix`], [`compose`]: the matrix of a mesh. [`decompose`]: phases of a unitary.
+//! - [`matrix()`], [`compose`]: the matrix of a mesh. [`decompose()`]: phases of a unitary.
 //! - [`haar_alpha`], [`haar_cell`]: phases at which a mesh is a Haar-random unitary.
 //! - [`expand_cell`], [`expand_mesh`]: a cell or a mesh as couplers and phase shifters.
 

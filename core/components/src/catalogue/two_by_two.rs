@@ -1,4 +1,4 @@
-//! 2x2 transfer matrices: T[l][k] = S(in_k -> out_l).
+//! 2x2 transfer matrices: `T[l][k] = S(in_k -> out_l)`.
 
 use crate::{Cx, Real, Sink};
 
