@@ -38,7 +38,7 @@ print("|---|---|---|---|---|---|---|---|---|---|")
 for (name, device), runs in rows.items():
     for seed, s in sorted(runs, key=lambda r: r[0]):
         c = {k: v["test_accuracy"] for k, v in s["controls"].items()}
-        get = lambda k: f"{100 * c[k]:.1f}" if k in c else "-"
+        get = lambda k: f"{100 * c[k]:.1f}" if c.get(k) is not None else "-"
         t, e = s["ledger_training"], s["surrogate_error"]
         error = f"{e:.3f}" if e is not None else "-"
         print(f"| {name} | {device} | {seed} | {100 * s['test_accuracy']:.1f} | {get('digital')} | {get('frozen')} | {get('random_feedback')} "
