@@ -109,6 +109,14 @@ pub enum Format {
 pub struct DeviceArgs {
     /// The device file, or a SAX or gdsfactory netlist.
     pub file: PathBuf,
+    /// How.
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
+/// How a device file is read.
+#[derive(clap::Args, Clone)]
+pub struct Reading {
     /// Which device of its kind: seeds what is drawn once per device [default: the file's seed].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -129,15 +137,9 @@ pub struct ExplainArgs {
     /// A component of the catalogue instead; `list` lists them.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["seed", "ideal", "preset"])]
     pub component: Option<String>,
-    /// Which device of its kind [default: the file's seed].
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Without any non-ideality.
-    #[arg(long)]
-    pub ideal: bool,
-    /// Another preset: ideal, typical or pessimistic.
-    #[arg(long, value_name = "NAME", value_parser = blackbeam_netlist::PRESET_NAMES)]
-    pub preset: Option<String>,
+    /// How.
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 /// Arguments of `expand`.

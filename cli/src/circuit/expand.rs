@@ -3,15 +3,15 @@
 use super::{read, refused, write};
 use crate::{
     Failure,
-    args::{DeviceArgs, ExpandArgs},
+    args::{ExpandArgs, Reading},
     say,
 };
 
 /// Runs the command. What is written is the nominal circuit at the initial values of its parameters.
 pub fn run(args: &ExpandArgs) -> Result<(), Failure> {
-    let DeviceArgs { file, seed, preset, .. } = &args.device;
-    let nominal = DeviceArgs { file: file.clone(), seed: *seed, preset: preset.clone(), ideal: true };
-    let (circuit, seed) = read(&nominal)?;
+    let file = &args.device.file;
+    let nominal = Reading { ideal: true, ..args.device.reading.clone() };
+    let (circuit, seed) = read(file, &nominal)?;
     let values = blackbeam_optics::slot_values(&circuit, seed).map_err(refused(file))?;
     let expanded = blackbeam_netlist::expand(&circuit, &values)
         .map_err(|message| Failure::Input(format!("{}: {message}", file.display())))?;

@@ -1,11 +1,7 @@
 //! `blackbeam explain`.
 
 use super::{read, refused};
-use crate::{
-    Failure,
-    args::{DeviceArgs, ExplainArgs},
-    print,
-};
+use crate::{Failure, args::ExplainArgs, print};
 use blackbeam_components::{catalogue, describe, find};
 use blackbeam_netlist::circuit::{Circuit, Init, Kind, Number, ParameterBlock};
 use blackbeam_optics::{Explanation, Simulator};
@@ -19,8 +15,7 @@ pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
         return component(name);
     }
     let Some(file) = &args.file else { return Err(Failure::Input("give a file or --component NAME".into())) };
-    let (seed, ideal, preset) = (args.seed, args.ideal, args.preset.clone());
-    let (circuit, seed) = read(&DeviceArgs { file: file.clone(), seed, ideal, preset })?;
+    let (circuit, seed) = read(file, &args.reading)?;
     let explanation = Explanation::new(&circuit, seed).map_err(refused(file))?;
     let descriptor = match &circuit.encoding {
         None => None,

@@ -5,15 +5,15 @@ pub mod expand;
 pub mod explain;
 pub mod simulate;
 
-use crate::{Failure, args::DeviceArgs, print, say};
+use crate::{Failure, args::Reading, print, say};
 use blackbeam_netlist::{ReadOptions, circuit::Circuit};
 use blackbeam_source::{Diagnostics, Source};
 use std::path::{Path, PathBuf};
 
 /// Reads a device file; its warnings go to standard error. Gives the seed of the device too.
-fn read(args: &DeviceArgs) -> Result<(Circuit, u64), Failure> {
+fn read(file: &Path, args: &Reading) -> Result<(Circuit, u64), Failure> {
     let input = |found: Diagnostics| Failure::Input(found.render(false));
-    let source = Source::read(&args.file).map_err(input)?;
+    let source = Source::read(file).map_err(input)?;
     let options = ReadOptions { preset: args.preset.clone(), ideal: args.ideal, ..ReadOptions::default() };
     let (circuit, warnings) = blackbeam_netlist::read(&source, &options).map_err(input)?;
     if !warnings.is_empty() {

@@ -13,7 +13,7 @@ pub fn run(args: &SimulateArgs) -> Result<(), Failure> {
     if let Some(out) = &args.out {
         known_format(out)?;
     }
-    let (mut circuit, seed) = read(&args.device)?;
+    let (mut circuit, seed) = read(file, &args.device.reading)?;
     if let Some(wl) = &args.wl {
         circuit.environment.wavelengths_um.clone_from(&wl.0);
         circuit.environment.channels = false;

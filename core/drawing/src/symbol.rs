@@ -4,8 +4,8 @@ use crate::{
     colour,
     svg::{Anchor, Sheet},
 };
-use blackbeam_meshes::{Arrangement, Site, layout, size};
-use blackbeam_netlist::circuit::{self, Circuit, FreeSpace, Instance, Kind, SlmKind};
+use blackbeam_meshes::{Site, layout, size};
+use blackbeam_netlist::circuit::{Circuit, FreeSpace, Instance, Kind, SlmKind};
 
 /// Distance of the modes of a mesh, and width of one of its layers.
 const MODE: f64 = 16.0;
@@ -32,10 +32,9 @@ impl<'a> Symbol<'a> {
         let values = values.get(instance.slots.clone()).unwrap_or(&[]);
         let mut symbol = Symbol { instance, values, sites: Vec::new(), layers: 0 };
         if let Kind::Mesh(mesh) = &instance.kind {
-            let arrangement = arrangement(mesh.arrangement);
             // a checked circuit has a layout; without one the mesh is a plain box
-            symbol.sites = layout(arrangement, mesh.n, mesh.layers).unwrap_or_default();
-            symbol.layers = size(arrangement, mesh.n, mesh.layers).map_or(0, |s| s.layers);
+            symbol.sites = layout(mesh.arrangement, mesh.n, mesh.layers).unwrap_or_default();
+            symbol.layers = size(mesh.arrangement, mesh.n, mesh.layers).map_or(0, |s| s.layers);
         }
         symbol
     }
@@ -185,14 +184,4 @@ fn pixel(rows: usize, columns: usize) -> f64 {
 fn image(rows: usize, columns: usize) -> (f64, f64) {
     let side = pixel(rows, columns);
     (side * columns as f64, side * rows as f64)
-}
-
-fn arrangement(of: circuit::Arrangement) -> Arrangement {
-    match of {
-        circuit::Arrangement::Clements => Arrangement::Clements,
-        circuit::Arrangement::Reck => Arrangement::Reck,
-        circuit::Arrangement::Triangular => Arrangement::Triangular,
-        circuit::Arrangement::Butterfly => Arrangement::Butterfly,
-        circuit::Arrangement::Redundant => Arrangement::Redundant,
-    }
 }

@@ -2,7 +2,7 @@
 
 use crate::circuit::{FreeSpace, Kind, Mesh, ParameterKind, Port, SlmKind};
 use blackbeam_components::Unit;
-use blackbeam_schematic::{Flat, Index, Inside, Leaf, Selector, Slot, SlotValue};
+use blackbeam_schematic::{Flat, Index, Inside, Leaf, Selector, Slot, SlotValue, glob};
 use blackbeam_source::did_you_mean;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -424,30 +424,4 @@ fn last_name(path: &str) -> &str {
         }
     }
     path[start..].split('<').next().unwrap_or_default()
-}
-
-/// `*` is any text, `?` any character.
-pub(crate) fn glob(pattern: &str, name: &str) -> bool {
-    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
-    let (mut p, mut n) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, n));
-                p += 1;
-            }
-            Some(c) if *c == b'?' || *c == name[n] => {
-                p += 1;
-                n += 1;
-            }
-            _ => {
-                let Some((at, skipped)) = star else { return false };
-                star = Some((at, skipped + 1));
-                p = at + 1;
-                n = skipped + 1;
-            }
-        }
-    }
-    pattern[p..].iter().all(|c| *c == b'*')
 }

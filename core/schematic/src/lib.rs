@@ -52,7 +52,7 @@ mod value;
 pub use expr::{Expr, Function, Operator};
 pub use flat::{Flat, FlatPort, Index, Instance, Leaf, Link, Number, Owner, PathPart, Slot, SlotValue};
 pub use options::{Expansion, Files, Folder, Library, Made, Nothing, Options, Part, Shape, ShapeSlot, Units};
-pub use select::{BadPattern, Inside, Matches, Selector};
+pub use select::{BadPattern, Inside, Matches, Selector, glob};
 
 use blackbeam_source::{Diagnostics, Node, Severity};
 use flatten::Flattener;

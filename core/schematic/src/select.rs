@@ -114,7 +114,7 @@ impl Pattern {
             match segment {
                 Segment::Deep => next |= 1 << i,
                 Segment::Name { name: pattern, plain, index: indices } => {
-                    let fits = if *plain { pattern == name } else { glob(pattern.as_bytes(), name.as_bytes()) };
+                    let fits = if *plain { pattern == name } else { glob(pattern, name) };
                     if fits && indices.fits(index) {
                         next |= 1 << (i + 1);
                     }
@@ -299,7 +299,8 @@ fn span_of(names: &[(&str, Index)], name: &str) -> String {
 
 /// `*` is any text, `?` any character. Goes back to the last `*` only, so that it takes no more than the product of the
 /// two lengths.
-fn glob(pattern: &[u8], name: &[u8]) -> bool {
+pub fn glob(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while n < name.len() {

@@ -157,8 +157,8 @@ impl Check {
                 return None;
             }
         };
-        let (cell, convention) = (mesh.cell.into(), mesh.convention.into());
-        match blackbeam_meshes::decompose(&matrix, mesh.arrangement.into(), mesh.layers, cell, convention) {
+        let (cell, convention) = (mesh.cell, mesh.convention);
+        match blackbeam_meshes::decompose(&matrix, mesh.arrangement, mesh.layers, cell, convention) {
             Ok(phases) => Some(Arc::new(phases)),
             Err(error) => {
                 self.error("unitary", format!("`{file}`: {error}"), span);

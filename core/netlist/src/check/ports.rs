@@ -2,7 +2,8 @@
 
 use super::Check;
 use crate::file::Paths;
-use crate::scene::{Scene, WORK_OF_A_MATCH, glob};
+use crate::scene::{Scene, WORK_OF_A_MATCH};
+use blackbeam_schematic::glob;
 use blackbeam_source::{Diagnostic, Node, Span, did_you_mean};
 
 impl Check {

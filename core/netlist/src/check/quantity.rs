@@ -221,7 +221,7 @@ impl Places<'_> {
 
     /// A phase error of the upper arm is one of theta (tunable coupler: phi), where that phase alone stands on it.
     fn upper_arm(&self, leaf: usize, mesh: &Mesh, cells: &[usize]) -> Resolved {
-        let scheme = blackbeam_meshes::Scheme::new(mesh.cell.into(), mesh.convention.into());
+        let scheme = blackbeam_meshes::Scheme::new(mesh.cell, mesh.convention);
         let scheme = scheme.map_err(|error| Some(error.to_string()))?;
         let [upper, lower] = scheme.phases()[scheme.arms()];
         let is_tdc = mesh.cell == Cell::Tdc;

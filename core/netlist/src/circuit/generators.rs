@@ -1,5 +1,7 @@
 //! Generators: components that are more than one entry of the catalogue.
 
+pub use blackbeam_meshes::{Arrangement, Cell, Convention};
+
 /// `mesh`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mesh {
@@ -23,7 +25,7 @@ impl Mesh {
     /// # Panics
     /// If there is no such mesh; the reader makes none.
     pub fn sites(&self) -> Vec<blackbeam_meshes::Site> {
-        blackbeam_meshes::layout(self.arrangement.into(), self.n, self.layers).expect("the reader checked the layout")
+        blackbeam_meshes::layout(self.arrangement, self.n, self.layers).expect("the reader checked the layout")
     }
 
     /// Number of cells.
@@ -31,63 +33,8 @@ impl Mesh {
     /// # Panics
     /// If there is no such mesh; the reader makes none.
     pub fn cell_count(&self) -> usize {
-        let size = blackbeam_meshes::size(self.arrangement.into(), self.n, self.layers);
+        let size = blackbeam_meshes::size(self.arrangement, self.n, self.layers);
         size.expect("the reader checked the layout").cells
-    }
-}
-
-/// Order of a mesh's cells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrangement {
-    /// Rectangular (Clements et al. 2016).
-    Clements,
-    /// Triangular (Reck et al. 1994).
-    Reck,
-    /// Triangular, light entering on the other side: the mirror image of Reck.
-    Triangular,
-    /// log2(n) layers, strides n/2 .. 1 (FFT-like).
-    Butterfly,
-    /// Rectangular with more layers than n.
-    Redundant,
-}
-
-/// What theta and phi of a cell mean: the cell's matrix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Convention {
-    /// B P(theta) B P(phi).
-    Bpbp,
-    /// Its transpose, P(phi) B P(theta) B (neurophox).
-    BpbpT,
-    /// Bloch: theta and phi as rotation angles about two axes of the sphere.
-    Bloch,
-    /// Rx(theta) H Ry(phi) (perceval).
-    RxHRy,
-    /// Clements et al. 2016: [[e^{i phi} cos theta, -sin theta], [e^{i phi} sin theta, cos theta]].
-    Clements2016,
-}
-
-/// A mesh's 2x2 cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cell {
-    /// T = B P(theta) B P(phi).
-    Mzi,
-    /// T = B P(theta + pi/2) B P(phi - pi/2) B (arXiv 2109.05367; the MZI3 of astralora).
-    Mzi3,
-    /// [[e^{i phi} sin theta, e^{i phi} cos theta], [cos theta, -sin theta]] = -i e^{-i theta} P(phi) B P(2 theta) B: the
-    /// classical block of astralora, theta being half an internal phase.
-    MziClassical,
-    /// Tunable directional coupler: angle theta, then phase: C(theta) P(phi), C = [[cos, i sin], [i sin, cos]].
-    Tdc,
-}
-
-impl Cell {
-    /// Number of couplers in a cell.
-    pub fn couplers(self) -> usize {
-        match self {
-            Cell::Mzi3 => 3,
-            Cell::Tdc => 1,
-            _ => 2,
-        }
     }
 }
 
@@ -207,39 +154,4 @@ pub enum SlmKind {
     Amplitude,
     /// Both.
     Complex,
-}
-
-impl From<Arrangement> for blackbeam_meshes::Arrangement {
-    fn from(arrangement: Arrangement) -> Self {
-        match arrangement {
-            Arrangement::Clements => Self::Clements,
-            Arrangement::Reck => Self::Reck,
-            Arrangement::Triangular => Self::Triangular,
-            Arrangement::Butterfly => Self::Butterfly,
-            Arrangement::Redundant => Self::Redundant,
-        }
-    }
-}
-
-impl From<Convention> for blackbeam_meshes::Convention {
-    fn from(convention: Convention) -> Self {
-        match convention {
-            Convention::Bpbp => Self::Bpbp,
-            Convention::BpbpT => Self::BpbpT,
-            Convention::Bloch => Self::Bloch,
-            Convention::RxHRy => Self::RxHRy,
-            Convention::Clements2016 => Self::Clements2016,
-        }
-    }
-}
-
-impl From<Cell> for blackbeam_meshes::Cell {
-    fn from(cell: Cell) -> Self {
-        match cell {
-            Cell::Mzi => Self::Mzi,
-            Cell::Mzi3 => Self::Mzi3,
-            Cell::MziClassical => Self::MziClassical,
-            Cell::Tdc => Self::Tdc,
-        }
-    }
 }

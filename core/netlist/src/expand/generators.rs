@@ -13,7 +13,7 @@ impl Writer {
             return Err(format!("`{path}`: {} values for the phases of {cells} cells", values.len()));
         }
         let of_mesh = |error: blackbeam_meshes::Error| format!("`{path}`: {error}");
-        let scheme = Scheme::new(mesh.cell.into(), mesh.convention.into()).map_err(of_mesh)?;
+        let scheme = Scheme::new(mesh.cell, mesh.convention).map_err(of_mesh)?;
         let (theta, rest) = values.split_at(cells);
         let (phi, gamma) = rest.split_at(cells);
         let network = expand_mesh(mesh.n, &mesh.sites(), &scheme, theta, phi, gamma, &[]).map_err(of_mesh)?;

@@ -148,7 +148,7 @@ fn meshes_keep_their_matrix() {
     for (n, arrangement, cell, convention) in cases {
         let (mesh, values) = mesh(n, arrangement, cell, convention);
         let (cells, sites) = (mesh.cell_count(), mesh.sites());
-        let scheme = blackbeam_meshes::Scheme::new(cell.into(), convention.into()).unwrap();
+        let scheme = blackbeam_meshes::Scheme::new(cell, convention).unwrap();
         let (theta, phi, gamma) = (&values[..cells], &values[cells..2 * cells], &values[2 * cells..]);
         let expected = blackbeam_meshes::matrix(n, &sites, &scheme, theta, phi, gamma).unwrap();
         let (circuit, values) = circuit(vec![("U", Kind::Mesh(mesh), n, n, values.clone())], &[]);

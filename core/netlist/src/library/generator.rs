@@ -214,7 +214,7 @@ impl Context<'_> {
             self.error("unused-setting", "`file` belongs to `arrangement: file`", "file");
         }
         let (n, layers) = (entry.n as usize, entry.layers.map(|layers| layers as usize));
-        match blackbeam_meshes::size(arrangement.into(), n, layers) {
+        match blackbeam_meshes::size(arrangement, n, layers) {
             Ok(size) if size.cells as u64 * 2 + entry.n > MAX_NUMBERS => {
                 let message = format!("a mesh of {} cells has more than {MAX_NUMBERS} phases (2^22)", size.cells);
                 self.error("too-large", message, "n");
@@ -239,11 +239,11 @@ impl Context<'_> {
                     return None;
                 }
                 let span = self.settings.span_at(&["cell"]);
-                let sites = blackbeam_meshes::layout(arrangement.into(), n, layers).ok()?;
+                let sites = blackbeam_meshes::layout(arrangement, n, layers).ok()?;
                 return self.circuit(|| expand::mesh_of(n, &sites, circuit, output_phases, span));
             }
         };
-        if let Err(error) = blackbeam_meshes::Scheme::new(cell.into(), convention.into()) {
+        if let Err(error) = blackbeam_meshes::Scheme::new(cell, convention) {
             self.error("convention", error.to_string(), "convention");
             return None;
         }

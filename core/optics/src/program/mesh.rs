@@ -40,17 +40,17 @@ fn wrong(error: meshes::Error) -> PluginError {
 
 /// The cells of a mesh in the order of their parameters.
 pub(crate) fn sites(mesh: &Mesh) -> Result<Vec<Site>> {
-    meshes::layout(mesh.arrangement.into(), mesh.n, mesh.layers).map_err(wrong)
+    meshes::layout(mesh.arrangement, mesh.n, mesh.layers).map_err(wrong)
 }
 
 /// What the phases of a cell mean.
 pub(crate) fn scheme(mesh: &Mesh) -> Result<Scheme> {
-    Scheme::new(mesh.cell.into(), mesh.convention.into()).map_err(wrong)
+    Scheme::new(mesh.cell, mesh.convention).map_err(wrong)
 }
 
 /// Exponents of the Haar measure, cell by cell.
 pub(crate) fn haar_alpha(mesh: &Mesh) -> Result<Vec<u32>> {
-    meshes::haar_alpha(mesh.arrangement.into(), mesh.n, mesh.layers).map_err(wrong)
+    meshes::haar_alpha(mesh.arrangement, mesh.n, mesh.layers).map_err(wrong)
 }
 
 /// Phi of layer l stands at 2l along the chip, theta at 2l + 1, gamma after the last layer; across, a cell is its place in
