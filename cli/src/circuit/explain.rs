@@ -16,12 +16,13 @@ pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
     }
     let Some(file) = &args.file else { return Err(Failure::Input("give a file or --component NAME".into())) };
     let (circuit, seed) = read(file, &args.reading)?;
-    let explanation = Explanation::new(&circuit, seed).map_err(refused(file))?;
-    let descriptor = match &circuit.encoding {
-        None => None,
-        Some(_) => Some(Simulator::open(&circuit, seed, 1).map_err(refused(file))?.descriptor()),
-    };
-    print(&text(&circuit, &explanation, descriptor.as_ref()))
+    if circuit.encoding.is_none() {
+        let explanation = Explanation::new(&circuit, seed).map_err(refused(file))?;
+        return print(&text(&circuit, &explanation, None));
+    }
+    let device = Simulator::open(&circuit, seed, 1).map_err(refused(file))?;
+    let explanation = device.explain(&circuit).map_err(refused(file))?;
+    print(&text(&circuit, &explanation, Some(&device.descriptor())))
 }
 
 fn component(name: &str) -> Result<(), Failure> {
@@ -118,12 +119,12 @@ fn parameters(out: &mut String, circuit: &Circuit, descriptor: Option<&Descripto
     let _ = writeln!(out, "\nparameters: {trainable} in w");
     let mut at = 0;
     for block in &circuit.parameters {
-        let (first, last) = (block.names.first(), block.names.last());
-        let (Some(first), Some(last)) = (first, last) else { continue };
-        let names = if first == last { first.clone() } else { format!("{first} .. {last}") };
+        let count = block.names.len();
+        let Some(first) = block.names.get(0) else { continue };
+        let last = &block.names[count - 1];
+        let names = if count == 1 { first.to_owned() } else { format!("{first} .. {last}") };
         let unit = if block.unit.is_empty() { String::new() } else { format!(" {}", block.unit) };
         let (low, high) = block.range;
-        let count = block.names.len();
         let _ = write!(
             out,
             "  {names} ({count}): {low} to {high}{unit}, {:?} at the bounds, init {}",

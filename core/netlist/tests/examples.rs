@@ -66,7 +66,7 @@ fn a_bank_written_out() {
     assert_eq!(c.instances.len(), 4 * 4 * 5 + 2 * 3);
     let block = &c.parameters[0];
     assert_eq!((c.parameters.len(), block.names.len(), block.unit), (1, 16, "rad"));
-    assert_eq!(block.names[5], "bank<0.1>.r<1.0>.phi");
+    assert_eq!(&block.names[5], "bank<0.1>.r<1.0>.phi");
     assert_eq!((block.grid[5], block.grid[14]), ([1, 1], [3, 2]), "w[row, column]");
     assert!(block.rows_apart && block.init == Init::Resonance);
     // 200 GHz apart, falling
@@ -213,7 +213,7 @@ encoding: {ports: in0-3}
     let meshes: Vec<&str> =
         c.instances.iter().filter(|i| matches!(i.kind, Kind::Mesh(_))).map(|i| i.path.as_str()).collect();
     assert_eq!(meshes, ["V.first<0>", "V.first<1>", "V.second<0>", "V.second<1>"]);
-    assert_eq!(c.parameters[0].names[2], "U.m<1.0>.theta");
+    assert_eq!(&c.parameters[0].names[2], "U.m<1.0>.theta");
     assert_eq!((c.parameters[0].kind, c.parameters[1].names.len()), (ParameterKind::SettingPhase, 1));
     assert_eq!(counts(&c), [(Quantity::SplitAngle, 12, 0)]);
     // the other phases of the monarch network keep their defaults
@@ -285,7 +285,7 @@ ports: {in0-1: 'U,in0-1', out0-1: 'V,out0-1'}
 parameters: {'**.ps.phi': {}}
 ",
     );
-    assert_eq!(c.parameters[0].names, ["U.mesh.ps.phi", "V.ps.phi"]);
+    assert_eq!(c.parameters[0].names, ["U.mesh.ps.phi", "V.ps.phi"].into_iter().collect());
 }
 
 #[test]
@@ -343,7 +343,9 @@ parameters: {{p.phi: {{{order}}}}}
         let block = &c.parameters[0];
         (block.names.clone(), block.grid.clone(), block.rows_apart)
     };
-    let names = |places: [&str; 4]| places.map(|at| format!("p<{at}>.phi")).to_vec();
+    let names = |places: [&str; 4]| -> blackbeam_netlist::circuit::Names {
+        places.map(|at| format!("p<{at}>.phi")).into_iter().collect()
+    };
     let (rows, grid, apart) = with("order: [row, column]");
     assert_eq!((rows, grid, apart), (names(["0.0", "1.0", "0.1", "1.1"]), vec![[0, 0], [0, 1], [1, 0], [1, 1]], false));
     let (columns, grid, _) = with("order: [column, row]");

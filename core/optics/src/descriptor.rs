@@ -7,14 +7,15 @@ use crate::{
 };
 use blackbeam_netlist::circuit::{AtRange as CircuitAtRange, Circuit};
 use blackbeam_plugin::{
-    AtRange, Descriptor, Dtype, Energy, Parameter, ParameterKind, PluginError, Result, Timing, can, structure,
+    AtRange, Descriptor, Dtype, Energy, Parameter, ParameterKind, PluginError, RString, RVec, Result, Timing, can,
+    structure,
 };
 use std::f64::consts::TAU;
 
 /// Tolerance of settling where no converter gives one: half a step of 12 bits over a period.
 const SETTLED: f64 = 0.5 * TAU / 4095.0;
 
-/// All parameters, block by block, trainable or not; the initial values are filled in later.
+/// All parameters, block by block, trainable or not; the initial values are filled in later, names and units by `named`.
 pub(crate) fn parameters(circuit: &Circuit, set_points: &SetPoints, spots: &[Spot]) -> Result<Vec<Parameter>> {
     let mut parameters = Vec::with_capacity(spots.len());
     for (index, (source, range)) in circuit.parameters.iter().zip(ranges(circuit)).enumerate() {
@@ -24,9 +25,9 @@ pub(crate) fn parameters(circuit: &Circuit, set_points: &SetPoints, spots: &[Spo
         }
         let resolution = set_points.resolution(&range, source.range);
         let phase = source.unit == "rad";
-        let parameter = |(name, spot): (&String, &Spot)| Parameter {
-            name: name.as_str().into(),
-            unit: source.unit.into(),
+        let parameter = |spot: &Spot| Parameter {
+            name: RString::new(),
+            unit: RString::new(),
             min,
             max,
             initial: 0.0,
@@ -42,12 +43,22 @@ pub(crate) fn parameters(circuit: &Circuit, set_points: &SetPoints, spots: &[Spo
             row: spot.row,
             column: spot.column,
         };
-        parameters.extend(source.names.iter().zip(&spots[range]).map(parameter));
+        parameters.extend(spots[range].iter().map(parameter));
     }
     Ok(parameters)
 }
 
-/// The descriptor. `gains_move`: gains of outputs or the power of the source drift.
+/// The trainable parameters with their names and units.
+pub(crate) fn named(model: &Model) -> Vec<Parameter> {
+    let named = |&i: &usize| {
+        let parameter = &model.parameters[i];
+        let unit = if parameter.kind == ParameterKind::Phase { "rad" } else { "" };
+        Parameter { name: model.names[i].into(), unit: unit.into(), ..parameter.clone() }
+    };
+    model.trainable.iter().map(named).collect()
+}
+
+/// The descriptor, but for its parameters. `gains_move`: gains of outputs or the power of the source drift.
 ///
 /// The energy account has the source's power while the device is in use. Actuators, converters and writes are not in it:
 /// a circuit names drives, not the power that they take.
@@ -82,7 +93,6 @@ pub(crate) fn describe(circuit: &Circuit, model: &Model, gains_move: bool) -> De
     if detector.follows() {
         able |= can::FULL_SCALE;
     }
-    let parameters: Vec<Parameter> = model.trainable.iter().map(|&i| model.parameters[i].clone()).collect();
     let differences = if encoder.differential { 2f64.sqrt() } else { 1.0 };
     let power_w = circuit.encoding.as_ref().map_or(0.0, |e| e.source.power_w);
     let noise = detector.declared_noise();
@@ -93,7 +103,7 @@ pub(crate) fn describe(circuit: &Circuit, model: &Model, gains_move: bool) -> De
         input: encoder.port(),
         output: detector.port(encoder.differential),
         timing: timing(circuit, model.set_points.settling.charged),
-        parameters: parameters.into(),
+        parameters: RVec::new(),
         dtype: Dtype::F64,
         structure: flags,
         can: able,

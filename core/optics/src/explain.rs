@@ -1,7 +1,7 @@
 //! What was compiled, why, and what is in force: for people.
 
 use crate::{
-    Optics,
+    Optics, Simulator,
     chain::{events::Events, setpoint::ranges},
     fabrication::Fabrication,
     keys::Places,
@@ -38,19 +38,22 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// Explains a circuit as device `seed` of its kind.
+    /// Explains a circuit, which need not say how it is driven, as device `seed` of its kind.
     ///
     /// # Errors
     /// `SETTINGS` for a circuit that contradicts itself.
     pub fn new(circuit: &Circuit, seed: u64) -> Result<Self> {
-        if circuit.encoding.is_none() {
-            return Self::of_optics(circuit, seed);
+        if circuit.encoding.is_some() {
+            Simulator::open(circuit, seed, 1)?.explain(circuit)
+        } else {
+            Self::of_optics(circuit, seed)
         }
-        let model = Model::new(circuit, seed)?;
+    }
+
+    pub(crate) fn of_device(circuit: &Circuit, model: &Model, events: &Events) -> Result<Self> {
         let initial: Vec<f64> = model.parameters.iter().map(|p| p.initial).collect();
-        let events = Events::new(circuit, seed, model.parameters.len(), model.detector.outputs())?;
         let mut explanation = Self::start(circuit, &model.choice);
-        explanation.insertion_loss_db = loss(&model, &initial)?;
+        explanation.insertion_loss_db = loss(model, &initial)?;
         explanation.nonidealities.extend(model.set_points.explain());
         explanation.nonidealities.extend(model.detector.explain());
         explanation.nonidealities.extend(events.explain());

@@ -9,7 +9,6 @@ use crate::{
     chain::{
         events::Events,
         lag::{Configured, Settling},
-        setpoint::admit,
     },
     keys::same_call,
     model::Model,
@@ -77,7 +76,7 @@ impl Memory {
     /// # Errors
     /// `SHAPE` for a wrong number of parameters, `RANGE` for one that is not finite.
     pub fn fresh(model: &Model, params: &[f64], call: &Call) -> Result<Configured> {
-        let (values, asked) = admit(&model.parameters, &model.trainable, params)?;
+        let (values, asked) = model.admit(params)?;
         Ok(Configured { asked, ..model.set_points.configure(values, call, None, &[]) })
     }
 
@@ -86,7 +85,7 @@ impl Memory {
     /// # Errors
     /// As [`fresh`](Memory::fresh).
     pub fn write(&mut self, model: &Model, events: &Events, params: &[f64], call: &Call) -> Result<Configured> {
-        let (values, asked) = admit(&model.parameters, &model.trainable, params)?;
+        let (values, asked) = model.admit(params)?;
         if same_call(call, &self.logical.call) && asked == self.logical.asked {
             return Ok(self.logical.clone());
         }

@@ -17,8 +17,8 @@ use crate::{
     slots::{Moved, Slots},
     transfer::{ROWS, Transfer},
 };
-use blackbeam_netlist::circuit::{Circuit, EncodingMode, Kind, Quantity};
-use blackbeam_plugin::{Key, Parameter, PluginError, Result};
+use blackbeam_netlist::circuit::{Circuit, EncodingMode, Kind, Names, Quantity};
+use blackbeam_plugin::{Code, Key, Parameter, PluginError, Result};
 use num_complex::Complex64;
 
 /// Vectors that go through the chain together.
@@ -33,8 +33,11 @@ pub(crate) struct Model {
     pub set_points: SetPoints,
     pub encoder: Encoder,
     pub detector: Detector,
-    /// All parameters, block by block, with their initial values.
+    /// All parameters, block by block, with their initial values. Their names and units stay empty: only a descriptor needs
+    /// those texts.
     pub parameters: Vec<Parameter>,
+    /// Names of all parameters.
+    pub names: Names,
     /// Where the trainable parameters stand among them, in the order of w.
     pub trainable: Vec<usize>,
     /// Fixed-pattern gain of each output.
@@ -113,6 +116,7 @@ impl Model {
             gain: fabrication.values(Quantity::OutputGain, 0, &vec![1.0; detector.outputs()])?,
             detector,
             parameters: Vec::new(),
+            names: Names::default(),
             trainable: Vec::new(),
             program,
             choice,
@@ -120,6 +124,7 @@ impl Model {
             places,
         };
         model.parameters = descriptor::parameters(circuit, &model.set_points, &spots)?;
+        circuit.parameters.iter().for_each(|block| model.names.extend(&block.names));
         let start = initial::Start { places: &model.places, slots: &model.slots, set_points: &model.set_points };
         let initial = initial::values(circuit, &start, &model.parameters, &fabrication, &spots, seed)?;
         model.parameters.iter_mut().zip(initial).for_each(|(p, value)| p.initial = value);
@@ -138,6 +143,28 @@ impl Model {
     /// The trainable parameters at the start.
     pub fn initial(&self) -> Vec<f64> {
         self.trainable.iter().map(|&i| self.parameters[i].initial).collect()
+    }
+
+    /// Values of all parameters when `params` are asked for, and the trainable ones among them: each inside its range.
+    ///
+    /// # Errors
+    /// `SHAPE` for a wrong number of them, `RANGE` for one that is not finite.
+    pub fn admit(&self, params: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+        if params.len() != self.trainable.len() {
+            let message = format!("{} parameters written, the device has {}", params.len(), self.trainable.len());
+            return Err(PluginError::new(Code::SHAPE, message));
+        }
+        let mut values: Vec<f64> = self.parameters.iter().map(|p| p.initial).collect();
+        let mut asked = Vec::with_capacity(params.len());
+        for (&place, &value) in self.trainable.iter().zip(params) {
+            if !value.is_finite() {
+                let message = format!("parameter `{}` is {value}, expected a finite number", &self.names[place]);
+                return Err(PluginError::new(Code::RANGE, message));
+            }
+            values[place] = self.parameters[place].admit(value);
+            asked.push(values[place]);
+        }
+        Ok((values, asked))
     }
 
     /// What light meets in a configuration.

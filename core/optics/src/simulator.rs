@@ -3,6 +3,7 @@
 use crate::{
     chain::{detector::Detection, drift::Drifts, events::Events, lag::Configured},
     descriptor,
+    explain::Explanation,
     keys::same_call,
     memory::Memory,
     model::{Instant, Medium, Model, Query, Workspace},
@@ -48,6 +49,7 @@ pub struct Simulator {
     pub(crate) model: Model,
     pub(crate) drifts: Drifts,
     pub(crate) events: Events,
+    /// Without its parameters.
     descriptor: Descriptor,
     pub(crate) memory: Memory,
     /// What light meets in what is held, at a time.
@@ -98,6 +100,14 @@ impl Simulator {
             pool,
             counters,
         })
+    }
+
+    /// What was compiled and what is in force, `circuit` being what this was opened with.
+    ///
+    /// # Errors
+    /// `NONFINITE` where light has no steady state.
+    pub fn explain(&self, circuit: &Circuit) -> Result<Explanation> {
+        Explanation::of_device(circuit, &self.model, &self.events)
     }
 
     /// What this simulator counts, readable while a session owns it.
@@ -264,7 +274,7 @@ struct Set<'a> {
 
 impl Device for Simulator {
     fn descriptor(&self) -> Descriptor {
-        self.descriptor.clone()
+        Descriptor { parameters: descriptor::named(&self.model).into(), ..self.descriptor.clone() }
     }
 
     fn write_params(&mut self, params: &[f64], call: &Call) -> Result<Applied> {

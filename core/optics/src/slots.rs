@@ -177,10 +177,10 @@ fn owners(circuit: &Circuit) -> Result<Vec<usize>> {
                 match owner.get_mut(slot) {
                     Some(o) if *o == usize::MAX => *o = first + k,
                     Some(_) => {
-                        return Err(PluginError::settings(format!("`{}` sets what is set already", block.names[k])));
+                        return Err(PluginError::settings(format!("`{}` sets what is set already", &block.names[k])));
                     }
                     None => {
-                        return Err(PluginError::settings(format!("`{}` sets nothing that is there", block.names[k])));
+                        return Err(PluginError::settings(format!("`{}` sets nothing that is there", &block.names[k])));
                     }
                 }
             }

@@ -308,6 +308,7 @@ impl<'b, 'a, 'f> Flattener<'b, 'a, 'f> {
     }
 
     fn shape_slots(&mut self, shape: &Shape, instance: &Declaration) {
+        self.slots.reserve(shape.slots.len());
         for slot in &shape.slots {
             let value = SlotValue::Number(slot.value);
             self.slots.push(slot.name.clone(), slot.index, value, Some(instance.settings_span));

@@ -17,6 +17,12 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
+    /// Room for `count` more.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.list.reserve(count);
+        self.nominal.reserve(count);
+    }
+
     pub(crate) fn push(
         &mut self,
         name: Cow<'static, str>,

@@ -1,7 +1,7 @@
 //! Where parameters start.
 
 use super::parameters::{Block, has_haar, mesh_of};
-use super::{Check, order};
+use super::Check;
 use crate::circuit::{Environment, Init, Kind, Mesh, Number, ParameterBlock, ParameterKind};
 use crate::data;
 use crate::file::{InitEntry, InitFrom, NamedInit};
@@ -141,7 +141,7 @@ impl Check {
         };
         let values: Vec<f64> = block.slots.iter().map(value).collect();
         if let Some(k) = values.iter().position(|x| *x > high + 1e-9) {
-            let path = order::slot_names(scene, &block.slots[k..=k]).remove(0);
+            let path = &block.names[k];
             let message = format!("`{path}` of `{file}` is {:.6}, outside the range, {low} to {high}", values[k]);
             self.error("out-of-range", message, span);
             return None;

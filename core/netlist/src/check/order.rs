@@ -1,15 +1,16 @@
 //! Where parameters stand: names, places on a grid, order.
 
+use crate::circuit::Names;
 use crate::file::Axis;
 use crate::scene::Scene;
 use blackbeam_schematic::Index;
 use std::collections::HashMap;
 
 /// Paths of slots, `U.theta<3.1>`. Slots of one instance share the work for its path.
-pub(super) fn slot_names(scene: &Scene, slots: &[usize]) -> Vec<String> {
+pub(super) fn slot_names(scene: &Scene, slots: &[usize]) -> Names {
     let mut range = 0..0;
     let mut prefix = String::new();
-    let mut names = Vec::with_capacity(slots.len());
+    let mut names = Names::default();
     for slot in slots {
         if !range.contains(slot) {
             let owner = &scene.flat.owners[scene.flat.owner_of(*slot)];
@@ -17,27 +18,29 @@ pub(super) fn slot_names(scene: &Scene, slots: &[usize]) -> Vec<String> {
             prefix = if owner.path.is_empty() { String::new() } else { format!("{owner}.") };
         }
         let slot = &scene.flat.slots[*slot];
-        let mut name = String::with_capacity(prefix.len() + slot.name.len() + 12);
-        name.push_str(&prefix);
-        name.push_str(&slot.name);
-        match slot.index {
-            Index::None => {}
-            Index::Line(k) => {
-                name.push('<');
-                push_number(&mut name, k);
-                name.push('>');
-            }
-            Index::Grid(a, b) => {
-                name.push('<');
-                push_number(&mut name, a);
-                name.push('.');
-                push_number(&mut name, b);
-                name.push('>');
-            }
-        }
-        names.push(name);
+        names.push_with(|text| {
+            text.push_str(&prefix);
+            text.push_str(&slot.name);
+            push_index(text, slot.index);
+        });
     }
     names
+}
+
+/// `<3>` or `<0.1>`, or nothing.
+fn push_index(text: &mut String, index: Index) {
+    let (first, second) = match index {
+        Index::None => return,
+        Index::Line(k) => (k, None),
+        Index::Grid(a, b) => (a, Some(b)),
+    };
+    text.push('<');
+    push_number(text, first);
+    if let Some(second) = second {
+        text.push('.');
+        push_number(text, second);
+    }
+    text.push('>');
 }
 
 /// Decimal digits; formatting them takes several times as long.

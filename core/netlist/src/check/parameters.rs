@@ -19,7 +19,7 @@ pub(super) struct Block {
 impl Block {
     /// How messages call it: the path in the file, or `U.theta`.
     pub(super) fn name(&self) -> &str {
-        self.block.names.first().map_or("", |name| {
+        self.block.names.get(0).map_or("", |name| {
             let end = name.rfind('<').filter(|_| name.ends_with('>')).unwrap_or(name.len());
             &name[..end]
         })

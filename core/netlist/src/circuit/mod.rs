@@ -5,12 +5,14 @@
 mod errors;
 mod generators;
 mod io;
+mod names;
 mod parameters;
 
 pub use blackbeam_schematic::{Expr, Number};
 pub use errors::*;
 pub use generators::*;
 pub use io::*;
+pub use names::*;
 pub use parameters::*;
 
 use std::sync::Arc;

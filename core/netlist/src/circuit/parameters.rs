@@ -1,6 +1,6 @@
 //! What can be set, and by what.
 
-use super::Number;
+use super::{Names, Number};
 use std::sync::Arc;
 
 /// What a block's parameters are.
@@ -30,7 +30,7 @@ pub struct ParameterBlock {
     /// What it sets.
     pub kind: ParameterKind,
     /// Name of each parameter, `U.theta<3.1>`; of the first of its slots, if tied.
-    pub names: Vec<String>,
+    pub names: Names,
     /// Unit, `rad` or empty.
     pub unit: &'static str,
     /// The slots that the parameters set: parameter k sets `slots[ends[k - 1]..ends[k]]`. One each unless tied.

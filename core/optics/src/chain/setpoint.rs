@@ -19,7 +19,7 @@ use crate::{
     slots::targets,
 };
 use blackbeam_netlist::circuit::{Actuator, Circuit, Curve, Flicker};
-use blackbeam_plugin::{Call, Key, Parameter, PluginError, Result};
+use blackbeam_plugin::{Call, Key, PluginError, Result};
 use std::{f64::consts::TAU, ops::Range};
 
 /// What drives some parameters.
@@ -392,27 +392,4 @@ impl Drive {
         }
         (!parts.is_empty()).then(|| format!("actuator `{}`: {}", self.name, parts.join(", ")))
     }
-}
-
-/// Brings the trainable parameters `params` among the initial values of all, each admitted into its range.
-///
-/// # Errors
-/// `SHAPE` for a wrong number of parameters, `RANGE` for one that is not finite.
-pub(crate) fn admit(parameters: &[Parameter], trainable: &[usize], params: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
-    if params.len() != trainable.len() {
-        let message = format!("{} parameters written, the device has {}", params.len(), trainable.len());
-        return Err(PluginError::new(blackbeam_plugin::Code::SHAPE, message));
-    }
-    let mut values: Vec<f64> = parameters.iter().map(|p| p.initial).collect();
-    let mut asked = Vec::with_capacity(params.len());
-    for (&place, &value) in trainable.iter().zip(params) {
-        let parameter = &parameters[place];
-        if !value.is_finite() {
-            let message = format!("parameter `{}` is {value}, expected a finite number", parameter.name);
-            return Err(PluginError::new(blackbeam_plugin::Code::RANGE, message));
-        }
-        values[place] = parameter.admit(value);
-        asked.push(values[place]);
-    }
-    Ok((values, asked))
 }

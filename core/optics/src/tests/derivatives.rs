@@ -171,7 +171,7 @@ fn curved_actuators_and_expressions() {
     circuit.parameters[1] = ParameterBlock {
         slots: vec![0, phases[1] + 1],
         ends: vec![2],
-        names: vec!["tied".into()],
+        names: ["tied"].into_iter().collect(),
         ..testing::block(ParameterKind::SettingPhase, 0..1)
     };
     circuit.parameters[0] =
