@@ -66,6 +66,7 @@ pub(crate) fn circuit(instances: Vec<Instance>, ports: Vec<Port>, lit: usize, re
         ports: ports.into_iter().enumerate().map(name).collect(),
         probes: vec![],
         solver: Solver::Auto,
+        precision: Default::default(),
         parameters: vec![],
         actuators: vec![],
         nonideal: vec![],

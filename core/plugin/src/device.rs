@@ -246,6 +246,8 @@ pub mod can {
     pub const THREADS: u64 = 256;
     /// [`Device::exact_vjp`](super::Device::exact_vjp): a diagnostic that no method sees.
     pub const EXACT_VJP: u64 = 512;
+    /// [`Device::query_scalars`](super::Device::query_scalars).
+    pub const SCALARS: u64 = 1024;
 }
 
 /// What a device says of itself. It does not change while the device is open.
@@ -351,6 +353,27 @@ pub trait Device: Send {
     ) -> Result<Vec<Applied>> {
         let _ = (bases, sets, calls, x, y, want_applied);
         Err(unsupported("query_sets"))
+    }
+
+    /// As [`query_sets`](Device::query_sets), of each configuration only the sum over rows and outputs of answer times
+    /// `cotangent` [batch, d_out]: `scalars` [sets]. A device that knows its own structure may find all of them in far
+    /// less time than the answers.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED` unless the descriptor has [`can::SCALARS`]; else as `query_sets`.
+    #[allow(clippy::too_many_arguments)]
+    fn query_scalars(
+        &mut self,
+        bases: [&[f64]; 2],
+        sets: &[ParameterSet],
+        calls: &[Call],
+        x: ArrayView<'_>,
+        cotangent: ArrayView<'_>,
+        scalars: &mut [f64],
+        want_applied: bool,
+    ) -> Result<Vec<Applied>> {
+        let _ = (bases, sets, calls, x, cotangent, scalars, want_applied);
+        Err(unsupported("query_scalars"))
     }
 
     /// Sends light backwards: `y` [batch, d_out] in, `x` [batch, d_in] = y A out.

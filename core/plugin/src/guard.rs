@@ -256,6 +256,19 @@ impl Device for GuardedDevice {
     ) -> Result<()> {
         self.guarded.write(|d| d.exact_vjp(x, dy, dx, dparams, call))
     }
+
+    fn query_scalars(
+        &mut self,
+        bases: [&[f64]; 2],
+        sets: &[ParameterSet],
+        calls: &[Call],
+        x: ArrayView<'_>,
+        cotangent: ArrayView<'_>,
+        scalars: &mut [f64],
+        want_applied: bool,
+    ) -> Result<Vec<Applied>> {
+        self.guarded.write(|d| d.query_scalars(bases, sets, calls, x, cotangent, scalars, want_applied))
+    }
 }
 
 impl Estimator for Guarded<dyn Estimator> {

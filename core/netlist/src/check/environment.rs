@@ -1,8 +1,10 @@
 //! `environment`, `solver`, `imports` and `timing`.
 
 use super::Check;
-use crate::circuit::{Environment, Solver, Timing};
-use crate::file::{self, HostTime, ImportEntry, NamedHostTime, SolverEntry, SolverMethod, TimingEntry, WlEntry};
+use crate::circuit::{Environment, Precision, Solver, Timing};
+use crate::file::{
+    self, HostTime, ImportEntry, NamedHostTime, SolverEntry, SolverMethod, SolverPrecision, TimingEntry, WlEntry,
+};
 use crate::library::Imports;
 use blackbeam_source::{Diagnostic, Node};
 
@@ -64,14 +66,20 @@ impl Check {
         environment
     }
 
-    pub(super) fn solver(&mut self, root: &Node) -> Solver {
-        match self.section::<SolverEntry>(root, "solver").and_then(|(_, entry)| entry.method) {
+    pub(super) fn solver(&mut self, root: &Node) -> (Solver, Precision) {
+        let entry = self.section::<SolverEntry>(root, "solver").map(|(_, entry)| entry);
+        let precision = match entry.as_ref().and_then(|entry| entry.precision) {
+            None | Some(SolverPrecision::F64) => Precision::F64,
+            Some(SolverPrecision::F32) => Precision::F32,
+        };
+        let solver = match entry.and_then(|entry| entry.method) {
             None | Some(SolverMethod::Auto) => Solver::Auto,
             Some(SolverMethod::Feedforward) => Solver::Feedforward,
             Some(SolverMethod::Cascade) => Solver::Cascade,
             Some(SolverMethod::Sparse) => Solver::Sparse,
             Some(SolverMethod::Dense) => Solver::Dense,
-        }
+        };
+        (solver, precision)
     }
 
     pub(super) fn imports(&mut self, root: &Node, environment: &Environment) -> Imports {

@@ -1,7 +1,7 @@
 //! Where parameters start.
 
-use super::parameters::{Block, has_haar, mesh_of};
 use super::Check;
+use super::parameters::{Block, has_haar, mesh_of};
 use crate::circuit::{Environment, Init, Kind, Mesh, Number, ParameterBlock, ParameterKind};
 use crate::data;
 use crate::file::{InitEntry, InitFrom, NamedInit};

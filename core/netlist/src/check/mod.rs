@@ -98,7 +98,7 @@ impl Check {
         }
         let environment = self.environment(root);
         let timing = self.timing(root);
-        let solver = self.solver(root);
+        let (solver, precision) = self.solver(root);
         let mut imports = self.imports(root, &environment);
         imports.add_mesh_files(&mut sections.circuit, &mut self.found);
         let components = Components {
@@ -143,6 +143,7 @@ impl Check {
             ports: leaves::outer(&ports),
             probes: leaves::outer(&probes),
             solver,
+            precision,
             parameters: blocks.into_iter().map(|block| block.block).collect(),
             actuators,
             nonideal,

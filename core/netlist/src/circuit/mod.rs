@@ -42,6 +42,8 @@ pub struct Circuit {
     pub probes: Vec<OuterPort>,
     /// `solver.method`.
     pub solver: Solver,
+    /// `solver.precision`.
+    pub precision: Precision,
     /// Parameter blocks in the order of w.
     pub parameters: Vec<ParameterBlock>,
     /// Actuators; a block that none drives is set exactly.
@@ -162,6 +164,16 @@ pub enum Solver {
     Sparse,
     /// Dense LU.
     Dense,
+}
+
+/// `solver.precision`: the numbers in which a query is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Double.
+    #[default]
+    F64,
+    /// Single.
+    F32,
 }
 
 /// An element of an instance.

@@ -33,6 +33,7 @@ fn circuit(parts: Vec<(&str, Kind, usize, usize, Vec<f64>)>, links: &[[(usize, u
             .collect(),
         probes: Vec::new(),
         solver: Solver::Auto,
+        precision: Default::default(),
         parameters: Vec::new(),
         actuators: Vec::new(),
         nonideal: Vec::new(),

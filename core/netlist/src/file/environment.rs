@@ -82,6 +82,18 @@ pub struct Channels {
 pub struct SolverEntry {
     /// Method; `auto` if left out.
     pub method: Option<SolverMethod>,
+    /// Numbers in which light is computed when the device is queried; `f64` if left out.
+    pub precision: Option<SolverPrecision>,
+}
+
+/// Numbers in which light is computed.
+#[derive(Deserialize, JsonSchema, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+pub enum SolverPrecision {
+    /// Double.
+    F64,
+    /// Single: about twice as fast, right to 1e-5 or so. Not for free space.
+    F32,
 }
 
 /// How a circuit is solved.

@@ -81,6 +81,23 @@ impl Device for Remote<DeviceObject> {
     ) -> Result<()> {
         self.0.exact_vjp(x, dy, dx, dparams.into(), call).into_result()
     }
+
+    fn query_scalars(
+        &mut self,
+        bases: [&[f64]; 2],
+        sets: &[ParameterSet],
+        calls: &[Call],
+        x: ArrayView<'_>,
+        cotangent: ArrayView<'_>,
+        scalars: &mut [f64],
+        want_applied: bool,
+    ) -> Result<Vec<Applied>> {
+        let [current, previous] = bases.map(RSlice::from);
+        let scalars = scalars.into();
+        let answered =
+            self.0.query_scalars(current, previous, sets.into(), calls.into(), x, cotangent, scalars, want_applied);
+        answered.into_result().map(Vec::from)
+    }
 }
 
 impl DeviceAbi for Exported<dyn Device> {
@@ -147,6 +164,22 @@ impl DeviceAbi for Exported<dyn Device> {
         call: &Call,
     ) -> Answered<()> {
         self.0.exact_vjp(x, dy, dx, dparams.as_mut_slice(), call).into()
+    }
+
+    fn query_scalars(
+        &mut self,
+        current: RSlice<'_, f64>,
+        previous: RSlice<'_, f64>,
+        sets: RSlice<'_, ParameterSet>,
+        calls: RSlice<'_, Call>,
+        x: ArrayView<'_>,
+        cotangent: ArrayView<'_>,
+        mut scalars: RSliceMut<'_, f64>,
+        want_applied: bool,
+    ) -> Answered<RVec<Applied>> {
+        let bases = [current.as_slice(), previous.as_slice()];
+        let (sets, calls, scalars) = (sets.as_slice(), calls.as_slice(), scalars.as_mut_slice());
+        self.0.query_scalars(bases, sets, calls, x, cotangent, scalars, want_applied).map(RVec::from).into()
     }
 }
 

@@ -60,6 +60,21 @@ pub trait DeviceAbi: Send {
         let _ = (x, dy, dx, dparams, call);
         RResult::RErr(PluginError::new(crate::Code::UNSUPPORTED, "the device has no exact_vjp"))
     }
+    /// See [`crate::Device::query_scalars`]. Since 0.3.
+    fn query_scalars(
+        &mut self,
+        current: RSlice<'_, f64>,
+        previous: RSlice<'_, f64>,
+        sets: RSlice<'_, ParameterSet>,
+        calls: RSlice<'_, Call>,
+        x: ArrayView<'_>,
+        cotangent: ArrayView<'_>,
+        scalars: RSliceMut<'_, f64>,
+        want_applied: bool,
+    ) -> RResult<RVec<Applied>, PluginError> {
+        let _ = (current, previous, sets, calls, x, cotangent, scalars, want_applied);
+        RResult::RErr(PluginError::new(crate::Code::UNSUPPORTED, "the device has no query_scalars"))
+    }
 }
 
 /// [`crate::Estimator`] with a C layout.
