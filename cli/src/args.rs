@@ -32,6 +32,8 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Draw the circuit of a device file as SVG.
     Draw(DrawArgs),
+    /// Measure how long the queries of training take on this machine.
+    Bench(BenchArgs),
     /// Plugin libraries: make them known, list them.
     Plugin {
         /// What to do.
@@ -191,6 +193,145 @@ pub struct DrawArgs {
     pub out: Option<PathBuf>,
 }
 
+/// Arguments of `bench`.
+///
+/// Prints one JSON object: the case as it was measured, the median and the least time of a call in seconds, and nominal
+/// GFLOP/s at the least time. A round calls the case until 20 ms have passed and takes the mean.
+#[derive(clap::Args)]
+pub struct BenchArgs {
+    /// What is measured.
+    #[arg(value_enum)]
+    pub case: BenchCase,
+    /// Modes of the mesh, rings of the chain, rows of the bank, pixels along the side of the mask [default: by case].
+    #[arg(long, value_name = "N")]
+    pub modes: Option<usize>,
+    /// Parameter sets in one call [default: by case].
+    #[arg(long, value_name = "Q")]
+    pub sets: Option<usize>,
+    /// Vectors that each parameter set is asked for, or wavelengths [default: by case].
+    #[arg(long, value_name = "B")]
+    pub batch: Option<usize>,
+    /// Precision of what is simulated.
+    #[arg(long, value_enum, default_value = "f64")]
+    pub precision: Precision,
+    /// Threads that the device may use.
+    #[arg(long, value_name = "T", default_value_t = 1, value_parser = at_least_one)]
+    pub threads: usize,
+    /// What stands between the numbers and the light.
+    #[arg(long, value_enum, default_value = "ideal")]
+    pub chain: Chain,
+    /// How parameter sets are given.
+    #[arg(long, value_enum, default_value = "dense")]
+    pub form: Form,
+    /// Use no better vector instructions than these [default: the best of this machine].
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub simd: Option<Simd>,
+    /// Most rounds that are measured.
+    #[arg(long, value_name = "R", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
+    /// No further round after this many seconds (two are measured in any case).
+    #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = seconds)]
+    pub seconds: f64,
+}
+
+/// Cases of `bench`.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum BenchCase {
+    /// Write the phases of a Clements mesh and read its matrix.
+    MeshMatrix,
+    /// Perturbed parameter sets of a mesh, each on the same complex vectors.
+    MeshQuery,
+    /// Each of the N^2 parameters of a mesh moved by itself, on the same complex vectors.
+    MeshCoordinates,
+    /// The same, of each answer only its product with a cotangent.
+    MeshCoordinatesContracted,
+    /// S-parameters of an add-drop ring over wavelengths (--batch).
+    Ring,
+    /// S-parameters of coupled rings in a row (--modes) over wavelengths (--batch).
+    Crow,
+    /// Perturbed parameter sets of a bank of add-drop rings, as many channels as rows.
+    WeightBank,
+    /// Perturbed phase masks, each on the same complex fields that go on through free space.
+    Slm,
+    /// From the text of a mesh's device file to a device that can be queried.
+    Compile,
+}
+
+impl BenchCase {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            BenchCase::MeshMatrix => "mesh-matrix",
+            BenchCase::MeshQuery => "mesh-query",
+            BenchCase::MeshCoordinates => "mesh-coordinates",
+            BenchCase::MeshCoordinatesContracted => "mesh-coordinates-contracted",
+            BenchCase::Ring => "ring",
+            BenchCase::Crow => "crow",
+            BenchCase::WeightBank => "weight-bank",
+            BenchCase::Slm => "slm",
+            BenchCase::Compile => "compile",
+        }
+    }
+}
+
+/// Precision of what is simulated.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum Precision {
+    /// Single.
+    F32,
+    /// Double.
+    F64,
+}
+
+impl Precision {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::F64 => "f64",
+        }
+    }
+}
+
+/// What stands between the numbers and the light.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum Chain {
+    /// Nothing.
+    Ideal,
+    /// Converters of 8 bits, read noise, drift, errors of fabrication: the preset `typical`.
+    Typical,
+}
+
+impl Chain {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Chain::Ideal => "ideal",
+            Chain::Typical => "typical",
+        }
+    }
+}
+
+/// Vector instructions.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum Simd {
+    /// Those that the program was compiled for.
+    Plain,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512.
+    Avx512,
+}
+
+/// How parameter sets are given.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum Form {
+    /// All values.
+    Dense,
+    /// The name of a random direction, drawn anew by the device.
+    Keyed,
+}
+
 /// What to do with plugin libraries.
 #[derive(Subcommand)]
 pub enum PluginCommand {
@@ -225,6 +366,23 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         _ => Err("expected KEY=VALUE, such as train.epochs=3".into()),
     }
 }
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=MAX_THREADS) => Ok(n),
+        _ => Err(format!("expected 1 to {MAX_THREADS}")),
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(s) if s >= 0.0 => Ok(s),
+        _ => Err("expected a number of seconds".into()),
+    }
+}
+
+/// Most threads of a benchmark.
+const MAX_THREADS: usize = 1024;
 
 /// Most wavelengths of a sweep.
 const MAX_WAVELENGTHS: usize = 1_000_000;

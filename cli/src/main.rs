@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 1 failed at run time; 2 bad input (nothing was run); 130 interrupted, with a checkpoint written.
 
 mod args;
+mod bench;
 mod check;
 mod circuit;
 mod plugin;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Expand(arguments) => circuit::expand::run(&arguments),
         Command::Simulate(arguments) => circuit::simulate::run(&arguments),
         Command::Draw(arguments) => circuit::draw::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Plugin { command } => plugin::run(&command),
         Command::Schema { of } => print(&schema(of)),
         Command::Completions { shell } => {

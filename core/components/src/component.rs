@@ -1,6 +1,7 @@
 //! What a component is.
 
 use crate::{Cx, Dual, Real, Setting};
+use blackbeam_kernels::Level;
 
 /// Ports of a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +87,26 @@ pub struct Component {
     pub scatter: fn(&Scatter<f64>, &mut dyn Sink<f64>),
     /// The same with derivatives.
     pub scatter_dual: fn(&Scatter<Dual>, &mut dyn Sink<Dual>),
+    /// S depends on the wavelength.
+    pub dispersive: bool,
+    /// What `scatter` gives at many wavelengths, to rounding, in vectors. Where there is none, `scatter` is asked at each.
+    pub sweep: Option<fn(&Sweep, &mut Take)>,
 }
+
+/// Many wavelengths at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Sweep<'a> {
+    /// The settings in the order of [`Component::settings`].
+    pub settings: &'a [f64],
+    /// Wavelengths, um.
+    pub wl_um: &'a [f64],
+    /// Which instructions are used.
+    pub level: Level,
+}
+
+/// Takes S(from -> to), which of a component with a sweep is also S(to -> from), at some consecutive wavelengths: from, to, index
+/// of the first wavelength, real parts, imaginary parts.
+pub type Take<'a> = dyn FnMut(usize, usize, usize, &[f64], &[f64]) + 'a;
 
 impl std::fmt::Debug for Component {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -95,7 +115,7 @@ impl std::fmt::Debug for Component {
 }
 
 impl Component {
-    /// What most components are: one input, one output, reciprocal, passive, no settings.
+    /// What most components are: one input, one output, reciprocal, passive, without dispersion, no settings.
     pub(crate) const fn of(
         scatter: fn(&Scatter<f64>, &mut dyn Sink<f64>),
         scatter_dual: fn(&Scatter<Dual>, &mut dyn Sink<Dual>),
@@ -114,6 +134,8 @@ impl Component {
             source: "",
             scatter,
             scatter_dual,
+            dispersive: false,
+            sweep: None,
         }
     }
 

@@ -24,11 +24,12 @@ mod evaluate;
 mod ports;
 mod real;
 mod setting;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
 pub use catalogue::{catalogue, find};
-pub use component::{Component, Passivity, Ports, Scatter, Sink};
+pub use component::{Component, Passivity, Ports, Scatter, Sink, Sweep, Take};
 pub use describe::describe;
 pub use evaluate::Entry;
 pub use ports::MAX_PORTS;

@@ -109,6 +109,11 @@ impl Chain {
         Workspace { modulators: self.modulators.clone(), buffers, tape: Vec::new(), content: Content::Nothing }
     }
 
+    /// Whether a workspace is one of this chain.
+    pub fn owns(&self, work: &Workspace) -> bool {
+        Arc::ptr_eq(&work.modulators, &self.modulators)
+    }
+
     /// Flat masks, to be loaded.
     pub fn masks(&self) -> Masks {
         Masks::new(self.modulators.clone())
@@ -315,7 +320,7 @@ impl Chain {
     }
 
     fn check_workspace(&self, work: &Workspace) -> Result<(), Error> {
-        if Arc::ptr_eq(&work.modulators, &self.modulators) { Ok(()) } else { Err(Error::OtherChain("workspace")) }
+        if self.owns(work) { Ok(()) } else { Err(Error::OtherChain("workspace")) }
     }
 
     fn check_masks(&self, masks: &Masks) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use crate::{
     model::Model,
     program::{Program, Spot},
 };
-use blackbeam_netlist::circuit::{AtRange as CircuitAtRange, Circuit};
+use blackbeam_netlist::circuit::{AtRange as CircuitAtRange, Circuit, Precision};
 use blackbeam_plugin::{
     AtRange, Descriptor, Dtype, Energy, Parameter, ParameterKind, PluginError, RString, RVec, Result, Timing, can,
     structure,
@@ -104,7 +104,7 @@ pub(crate) fn describe(circuit: &Circuit, model: &Model, gains_move: bool) -> De
         output: detector.port(encoder.differential),
         timing: timing(circuit, model.set_points.settling.charged),
         parameters: RVec::new(),
-        dtype: Dtype::F64,
+        dtype: if circuit.precision == Precision::F32 { Dtype::F32 } else { Dtype::F64 },
         structure: flags,
         can: able,
         max_batch: 0,

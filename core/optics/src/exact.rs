@@ -7,17 +7,19 @@
 
 use crate::{
     chain::encoder::Part,
-    model::{Instant, Medium, Model},
+    model::{Instant, Model},
     program::{Field, Program},
-    transfer::Transfer,
+    query::Medium,
+    transfer::{fold, transposed},
 };
+use blackbeam_kernels::{Level, Product};
 use blackbeam_plugin::{Matrix, Result};
 use num_complex::Complex64;
 
 impl Model {
     /// Values of all slots at `applied` parameters, without noise.
     fn expected_slots(&self, applied: &[f64], instant: &Instant) -> Vec<f64> {
-        let physical = self.set_points.physical(&self.set_points.effect(applied), instant.time_s, None);
+        let physical = self.set_points.physical(&self.set_points.effect(applied), instant.time_s);
         let mut slots = Vec::new();
         self.slots.fill(&physical, &instant.moved, &mut slots);
         slots
@@ -41,7 +43,7 @@ impl Model {
         dx: &mut [f64],
     ) -> Result<Vec<f64>> {
         let slots = self.expected_slots(applied, instant);
-        let medium = self.compiled(&slots, instant.matter.shift_um, &mut Field::default())?;
+        let medium = self.matrix_of(&slots, instant.matter.shift_um)?;
         let mut dslots = vec![0.0; slots.len()];
         dx.fill(0.0);
         match (&medium, &self.program) {
@@ -49,7 +51,7 @@ impl Model {
                 let gradient = self.through_matrix(transfer, instant, (x, dy), dx);
                 let shape = program.shape();
                 let mut field = Field::sized(shape.0 * shape.1, program.complex());
-                Transfer::fold(&gradient, &mut field, shape, self.encoder.pairs, &self.detector);
+                fold(&gradient, &mut field, shape, self.encoder.pairs, &self.detector);
                 program.pull(&slots, instant.matter.shift_um, &field, &mut dslots)?;
             }
             (Medium::Bench(loaded), Program::Bench(bench)) => {
@@ -82,20 +84,19 @@ impl Model {
     /// Through a matrix: dL/dx, and dL/dentry [inputs, outputs].
     fn through_matrix(
         &self,
-        transfer: &Transfer,
+        transfer: &Product<f64>,
         instant: &Instant,
         (x, dy): (&[f64], &[f64]),
         dx: &mut [f64],
     ) -> Vec<f64> {
-        let (inputs, outputs) = (transfer.inputs, transfer.outputs);
-        let back = transfer.transposed();
+        let (inputs, outputs) = (transfer.inputs(), transfer.outputs());
+        let back = transposed(transfer);
         let mut gradient = vec![0.0; inputs * outputs];
         let (mut fields, mut dfields, mut dsent) = (vec![0.0; outputs], vec![0.0; outputs], vec![0.0; inputs]);
-        let mut packed = Vec::new();
         let done = self.rows(x, dy, dx, |encoded, dy| {
-            transfer.apply(encoded, &mut fields, &mut packed);
+            transfer.apply(Level::best(), encoded, &mut fields);
             self.detector.pull(&fields, &instant.gain, instant.source, dy, &mut dfields);
-            back.apply(&dfields, &mut dsent, &mut packed);
+            back.apply(Level::best(), &dfields, &mut dsent);
             for (row, sent) in gradient.chunks_exact_mut(outputs).zip(encoded) {
                 row.iter_mut().zip(&dfields).for_each(|(g, d)| *g += sent * d);
             }
@@ -132,7 +133,7 @@ impl Model {
     }
 
     /// The matrix from x to y, gains and the power of the source in it.
-    pub fn matrix(&self, transfer: &Transfer, instant: &Instant) -> Matrix {
+    pub fn matrix(&self, transfer: &Product<f64>, instant: &Instant) -> Matrix {
         let (width, d_out) = (self.encoder.width, self.detector.width());
         let mut matrix = Matrix::zeros(d_out, width);
         let factor = if self.detector.of_powers() { instant.source } else { instant.source.sqrt() };
@@ -157,7 +158,7 @@ impl Model {
     /// `NONFINITE` where light has no steady state.
     pub fn expectation(&self, applied: &[f64], instant: &Instant, x: &[f64]) -> Result<Vec<f64>> {
         let slots = self.expected_slots(applied, instant);
-        let medium = self.compiled(&slots, instant.matter.shift_um, &mut Field::default())?;
+        let medium = self.matrix_of(&slots, instant.matter.shift_um)?;
         let mut y = Vec::new();
         for x in x.chunks_exact(self.encoder.width) {
             let mut row = vec![0.0; self.detector.width()];
@@ -177,14 +178,14 @@ impl Model {
     }
 
     /// What arrives at the detectors for one vector.
-    fn arrive(&self, medium: &Medium, encoded: &[f64]) -> Result<Vec<f64>> {
+    fn arrive(&self, medium: &Medium<f64>, encoded: &[f64]) -> Result<Vec<f64>> {
         let mut fields = vec![0.0; self.arriving()];
         match (medium, &self.program) {
-            (Medium::Matrix(transfer), _) => transfer.apply(encoded, &mut fields, &mut Vec::new()),
+            (Medium::Matrix(transfer), _) => transfer.apply(Level::best(), encoded, &mut fields),
             (Medium::Bench(loaded), Program::Bench(bench)) => {
                 bench.apply(loaded, &self.complex_field(encoded), &mut fields, &mut loaded.workspace())?;
             }
-            (Medium::Bench(_), Program::Linear(_)) => unreachable!("a bench loads masks"),
+            _ => unreachable!("what light meets is made by the program"),
         }
         Ok(fields)
     }

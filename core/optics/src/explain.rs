@@ -122,7 +122,7 @@ fn loss(model: &Model, initial: &[f64]) -> Result<Option<(f64, f64)>> {
     if program.incoherent() || program.photocurrents() {
         return Ok(None);
     }
-    let physical = model.set_points.physical(&model.set_points.effect(initial), 0.0, None);
+    let physical = model.set_points.physical(&model.set_points.effect(initial), 0.0);
     let mut slots = Vec::new();
     model.slots.fill(&physical, &Moved::default(), &mut slots);
     let (outputs, inputs) = program.shape();

@@ -18,8 +18,10 @@
 //! or a scattering solve of everything else. Each has an adjoint, from which
 //! [`exact_vjp`](blackbeam_plugin::Device::exact_vjp) has its derivatives.
 
+mod cells;
 mod chain;
 mod descriptor;
+mod engine;
 mod exact;
 mod explain;
 mod fabrication;
@@ -28,7 +30,9 @@ mod keys;
 mod memory;
 mod model;
 mod program;
+mod query;
 mod resonance;
+mod sets;
 mod simulator;
 mod slots;
 mod spectrum;

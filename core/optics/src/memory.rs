@@ -10,9 +10,9 @@ use crate::{
         events::Events,
         lag::{Configured, Settling},
     },
+    engine::OPENING,
     keys::same_call,
     model::Model,
-    simulator::OPENING,
 };
 use blackbeam_plugin::{Call, Code, PluginError, Purpose, Result};
 use std::collections::VecDeque;
@@ -29,6 +29,9 @@ pub(crate) struct Memory {
     logical: Configured,
     /// Writes with what was logical before each.
     before: VecDeque<(Call, Configured)>,
+    /// Room for another configuration.
+    spare: Vec<Configured>,
+    stuck: Vec<usize>,
 }
 
 impl Memory {
@@ -37,11 +40,13 @@ impl Memory {
     /// # Errors
     /// As a write.
     pub fn new(model: &Model, events: &Events) -> Result<Self> {
-        let initial = Self::fresh(model, &model.initial(), &OPENING)?;
+        let mut initial = Configured::empty(&OPENING);
+        Self::fresh(model, &model.initial(), &OPENING, &mut initial)?;
         let lags = !model.set_points.settling.tau_s.is_empty();
         let remembers = lags || model.set_points.remembers() || events.remembers();
         let (held, logical) = (initial.clone(), initial.clone());
-        Ok(Memory { remembers, initial, held, logical, before: VecDeque::new() })
+        let before = VecDeque::new();
+        Ok(Memory { remembers, initial, held, logical, before, spare: Vec::new(), stuck: Vec::new() })
     }
 
     /// A write may depend on the one before it.
@@ -64,47 +69,56 @@ impl Memory {
         if events.lost(self.held.call.time_s, time_s) { &self.initial } else { &self.held }
     }
 
-    /// From now on this is held.
-    pub fn hold(&mut self, configured: Option<Configured>) {
-        if let Some(configured) = configured {
-            self.held = configured;
-        }
+    /// From now on a copy of this is held.
+    pub fn hold(&mut self, configured: &Configured) {
+        self.held.copy(configured);
     }
 
     /// A write by itself.
     ///
     /// # Errors
     /// `SHAPE` for a wrong number of parameters, `RANGE` for one that is not finite.
-    pub fn fresh(model: &Model, params: &[f64], call: &Call) -> Result<Configured> {
-        let (values, asked) = model.admit(params)?;
-        Ok(Configured { asked, ..model.set_points.configure(values, call, None, &[]) })
+    pub fn fresh(model: &Model, params: &[f64], call: &Call, next: &mut Configured) -> Result<()> {
+        model.admit(params, next)?;
+        model.set_points.configure(call, None, &[], next);
+        Ok(())
     }
 
     /// A write after others.
     ///
     /// # Errors
     /// As [`fresh`](Memory::fresh).
-    pub fn write(&mut self, model: &Model, events: &Events, params: &[f64], call: &Call) -> Result<Configured> {
-        let (values, asked) = model.admit(params)?;
-        if same_call(call, &self.logical.call) && asked == self.logical.asked {
-            return Ok(self.logical.clone());
+    pub fn write(
+        &mut self,
+        model: &Model,
+        events: &Events,
+        params: &[f64],
+        call: &Call,
+        next: &mut Configured,
+    ) -> Result<()> {
+        model.admit(params, next)?;
+        if same_call(call, &self.logical.call) && next.asked == self.logical.asked {
+            next.copy(&self.logical);
+            return Ok(());
         }
         let diagnostic = call.purpose == Purpose::Diagnostic;
         if let Some(at) = self.before.iter().position(|(c, _)| same_call(c, call)).filter(|_| !diagnostic) {
-            self.logical = self.before[at].1.clone();
-            self.before.truncate(at);
+            std::mem::swap(&mut self.logical, &mut self.before[at].1);
+            self.spare.extend(self.before.drain(at..).map(|(_, configured)| configured));
         }
-        let stuck = events.stuck(call.time_s);
-        let mut next = Configured { asked, ..model.set_points.configure(values, call, Some(&self.logical), &stuck) };
+        events.stuck(call.time_s, &mut self.stuck);
+        model.set_points.configure(call, Some(&self.logical), &self.stuck, next);
         let settling: &Settling = &model.set_points.settling;
-        settling.follow(&self.logical, &mut next);
+        settling.follow(&self.logical, next);
         if !diagnostic {
-            self.before.push_back((*call, std::mem::replace(&mut self.logical, next.clone())));
+            let mut logical = self.spare.pop().unwrap_or_else(|| Configured::empty(call));
+            logical.copy(next);
+            self.before.push_back((*call, std::mem::replace(&mut self.logical, logical)));
             while self.before.len() > 1 && self.before.len() * 4 * model.parameters.len() > KEPT {
-                self.before.pop_front();
+                self.spare.extend(self.before.pop_front().map(|(_, configured)| configured));
             }
         }
-        Ok(next)
+        Ok(())
     }
 
     /// What a resumed device needs: the last logical write, if later ones depend on it.
@@ -113,8 +127,7 @@ impl Memory {
             return Vec::new();
         }
         let Configured { asked, applied, target, from, change, call } = &self.logical;
-        let empty: &[f64] = &[];
-        let parts = [asked, applied, &target[..], from.as_deref().unwrap_or(empty)];
+        let parts = [asked, applied, target, from];
         let header = [
             call.stream,
             call.step,
@@ -154,8 +167,8 @@ impl Memory {
         self.logical = Configured {
             asked,
             applied,
-            target: target.into(),
-            from: (!from.is_empty()).then(|| from.into()),
+            target,
+            from,
             change: f64::from_bits(header[5]),
             call: Call {
                 stream: header[0],
@@ -167,7 +180,7 @@ impl Memory {
                 time_s: f64::from_bits(header[4]),
             },
         };
-        self.held = self.logical.clone();
+        self.held.copy(&self.logical);
         self.before.clear();
         Ok(())
     }

@@ -3,8 +3,9 @@
 
 use crate::{
     chain::{
-        detector::{Detection, Detector, Signal},
-        encoder::{Encoder, EncoderKeys, Part},
+        admission::Admission,
+        detector::{Detector, Signal},
+        encoder::Encoder,
         events::Matter,
         lag::Configured,
         setpoint::{SetPoints, ranges},
@@ -13,16 +14,11 @@ use crate::{
     fabrication::Fabrication,
     initial,
     keys::Places,
-    program::{Choice, Field, Loaded, Program, compile, spots},
+    program::{Choice, Program, compile, spots},
     slots::{Moved, Slots},
-    transfer::{ROWS, Transfer},
 };
-use blackbeam_netlist::circuit::{Circuit, EncodingMode, Kind, Names, Quantity};
-use blackbeam_plugin::{Code, Key, Parameter, PluginError, Result};
-use num_complex::Complex64;
-
-/// Vectors that go through the chain together.
-const CHUNK: usize = 32;
+use blackbeam_netlist::circuit::{Circuit, EncodingMode, Kind, Names, Precision, Quantity};
+use blackbeam_plugin::{Code, Key, Parameter, PluginError, RVec, Result};
 
 /// A compiled device.
 pub(crate) struct Model {
@@ -40,8 +36,11 @@ pub(crate) struct Model {
     pub names: Names,
     /// Where the trainable parameters stand among them, in the order of w.
     pub trainable: Vec<usize>,
+    admission: Admission,
     /// Fixed-pattern gain of each output.
     pub gain: Vec<f64>,
+    /// Vectors go through the cells of the mesh, not through its matrix.
+    pub direct: bool,
 }
 
 /// What a device is at the time of a query, beside what was written.
@@ -54,35 +53,6 @@ pub(crate) struct Instant {
     /// Power of the source, relative to what it should be.
     pub source: f64,
     pub matter: Matter,
-}
-
-/// What light meets.
-#[derive(Clone)]
-pub(crate) enum Medium {
-    Matrix(Transfer),
-    Bench(Box<Loaded>),
-}
-
-/// Buffers of one thread.
-#[derive(Default)]
-pub(crate) struct Workspace {
-    pub field: Field,
-    pub slots: Vec<f64>,
-    numbers: Vec<f64>,
-    encoded: Vec<f64>,
-    packed: Vec<[f64; ROWS]>,
-    fields: Vec<f64>,
-    second: Vec<f64>,
-}
-
-/// One call on one configuration.
-#[derive(Clone, Copy)]
-pub(crate) struct Query<'a> {
-    pub medium: &'a Medium,
-    pub detection: Detection<'a>,
-    pub keys: EncoderKeys,
-    /// Light is sent backwards.
-    pub backward: bool,
 }
 
 impl Model {
@@ -108,6 +78,9 @@ impl Model {
         {
             return Err(PluginError::settings("encoding: the device is real: use `amplitude` or `intensity`"));
         }
+        if circuit.precision == Precision::F32 && both {
+            return Err(PluginError::settings("solver: free space is computed in double precision: `precision: f64`"));
+        }
         let detector = Detector::new(circuit, ports, (signal, both), program.camera_pixels(), root)?;
         let spots = spots(circuit)?;
         let mut model = Model {
@@ -118,6 +91,8 @@ impl Model {
             parameters: Vec::new(),
             names: Names::default(),
             trainable: Vec::new(),
+            admission: Admission::default(),
+            direct: false,
             program,
             choice,
             slots,
@@ -130,8 +105,10 @@ impl Model {
         model.parameters.iter_mut().zip(initial).for_each(|(p, value)| p.initial = value);
         let blocks = ranges(circuit).into_iter().zip(&circuit.parameters);
         model.trainable = blocks.filter(|(_, b)| b.trainable).flat_map(|(range, _)| range).collect();
+        model.admission = Admission::new(&model.parameters, &model.trainable);
         let (tau, tolerance) = descriptor::settling(circuit, model.trainable.iter().map(|&i| &model.parameters[i]));
         model.set_points.settling.charged = (tau, tolerance);
+        model.direct = model.prefers_cells();
         Ok(model)
     }
 
@@ -145,146 +122,43 @@ impl Model {
         self.trainable.iter().map(|&i| self.parameters[i].initial).collect()
     }
 
-    /// Values of all parameters when `params` are asked for, and the trainable ones among them: each inside its range.
+    /// Asks for `params`: `next` gets the values of all parameters and the trainable ones among them, each inside its range.
     ///
     /// # Errors
     /// `SHAPE` for a wrong number of them, `RANGE` for one that is not finite.
-    pub fn admit(&self, params: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+    pub fn admit(&self, params: &[f64], next: &mut Configured) -> Result<()> {
         if params.len() != self.trainable.len() {
             let message = format!("{} parameters written, the device has {}", params.len(), self.trainable.len());
             return Err(PluginError::new(Code::SHAPE, message));
         }
-        let mut values: Vec<f64> = self.parameters.iter().map(|p| p.initial).collect();
-        let mut asked = Vec::with_capacity(params.len());
-        for (&place, &value) in self.trainable.iter().zip(params) {
-            if !value.is_finite() {
-                let message = format!("parameter `{}` is {value}, expected a finite number", &self.names[place]);
-                return Err(PluginError::new(Code::RANGE, message));
-            }
-            values[place] = self.parameters[place].admit(value);
-            asked.push(values[place]);
-        }
-        Ok((values, asked))
+        self.admission.admit(params, &mut next.applied, &mut next.asked).map_err(|wrong| {
+            let (name, value) = (&self.names[self.trainable[wrong]], params[wrong]);
+            PluginError::new(Code::RANGE, format!("parameter `{name}` is {value}, expected a finite number"))
+        })
     }
 
-    /// What light meets in a configuration.
-    ///
-    /// # Errors
-    /// `NONFINITE` where light has no steady state.
-    pub fn medium(&self, configured: &Configured, instant: &Instant, work: &mut Workspace) -> Result<Medium> {
-        let state = self.set_points.settling.state(configured, instant.time_s);
-        let physical = self.set_points.physical(&state, instant.time_s, Some(&configured.call));
-        self.slots.fill(&physical, &instant.moved, &mut work.slots);
-        let Workspace { slots, field, .. } = work;
-        self.compiled(slots, instant.matter.shift_um, field)
+    /// What was applied of the trainable parameters.
+    pub fn applied(&self, configured: &Configured) -> RVec<f64> {
+        self.trainable.iter().map(|&i| configured.applied[i]).collect::<Vec<f64>>().into()
     }
 
-    /// What light meets for the values of all slots.
-    ///
-    /// # Errors
-    /// As [`medium`](Model::medium).
-    pub fn compiled(&self, slots: &[f64], shift_um: f64, field: &mut Field) -> Result<Medium> {
-        match &self.program {
-            Program::Linear(program) => {
-                let shape = program.shape();
-                let entries = shape.0 * shape.1;
-                if field.re.len() != entries {
-                    *field = Field::sized(entries, program.complex());
-                }
-                program.fill(slots, shift_um, field)?;
-                let mut transfer = Transfer::default();
-                transfer.assemble(field, shape, self.encoder.pairs, &self.detector);
-                Ok(Medium::Matrix(transfer))
-            }
-            Program::Bench(bench) => Ok(Medium::Bench(Box::new(bench.load(slots, shift_um)?))),
-        }
+    /// True if `BATCH` vectors go faster through the cells of a mesh than through its matrix, which has to be made first. It
+    /// depends on the device alone, so that how a batch is split changes no bit.
+    fn prefers_cells(&self) -> bool {
+        const BATCH: f64 = 128.0;
+        let Program::Linear(program) = &self.program else { return false };
+        let Some((mesh, _)) = program.mesh() else { return false };
+        let (n, cells) = (mesh.kernel().modes() as f64, mesh.kernel().cells() as f64);
+        let parts = [self.encoder.pairs, self.detector.pairs].map(|pairs| if pairs { 2.0 } else { 1.0 });
+        // In units of a vector through all cells: the columns of the matrix, a third of which is dark; then the product.
+        let product = 2.0 * parts[0] * parts[1] * n * n / (18.0 * cells.max(1.0));
+        BATCH < 2.0 / 3.0 * n + BATCH * product
     }
 
     /// Reals that arrive at the detectors for one vector.
     pub fn arriving(&self) -> usize {
         let (ports, _) = self.program.shape();
         if self.detector.pairs { 2 * ports } else { ports }
-    }
-
-    /// Sends the rows `x` [rows, inputs] of a batch, the first of which is row `first` of the logical batch.
-    ///
-    /// # Errors
-    /// Light that is not finite.
-    pub fn answer(&self, query: Query<'_>, x: &[f64], first: u64, y: &mut [f64], work: &mut Workspace) -> Result<()> {
-        let (width, d_out) = match (query.medium, query.backward) {
-            (Medium::Matrix(t), true) => (t.inputs, t.outputs),
-            _ => (self.encoder.width, self.detector.width()),
-        };
-        work.second.resize(d_out, 0.0);
-        let chunks = x.chunks(CHUNK * width).zip(y.chunks_mut(CHUNK * d_out));
-        for (chunk, (x, y)) in chunks.enumerate() {
-            let first = first + (chunk * CHUNK) as u64;
-            for &part in self.encoder.parts() {
-                self.send(query, (x, width), part, first, work)?;
-                self.read(query, part, first, y, work);
-            }
-        }
-        Ok(())
-    }
-
-    /// Encodes a chunk and sends it through what light meets.
-    fn send(
-        &self,
-        query: Query<'_>,
-        (x, width): (&[f64], usize),
-        part: Part,
-        first: u64,
-        work: &mut Workspace,
-    ) -> Result<()> {
-        let rows = x.len() / width;
-        let sent = if query.backward { width } else { self.encoder.sent };
-        work.numbers.resize(width, 0.0);
-        work.encoded.resize(rows * sent, 0.0);
-        for (row, (x, out)) in x.chunks_exact(width).zip(work.encoded.chunks_exact_mut(sent)).enumerate() {
-            self.encoder.encode(x, part, query.keys, first + row as u64, &mut work.numbers, out);
-        }
-        let arriving = if query.backward { work.second.len() } else { self.arriving() };
-        work.fields.resize(rows * arriving, 0.0);
-        match query.medium {
-            Medium::Matrix(transfer) => transfer.apply(&work.encoded, &mut work.fields, &mut work.packed),
-            Medium::Bench(loaded) => {
-                let Program::Bench(bench) = &self.program else { unreachable!("a bench loads masks") };
-                let mut room = loaded.workspace();
-                for (encoded, fields) in work.encoded.chunks_exact(sent).zip(work.fields.chunks_exact_mut(arriving)) {
-                    bench.apply(loaded, &self.complex_field(encoded), fields, &mut room)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Encoded reals as fields.
-    pub fn complex_field(&self, encoded: &[f64]) -> Vec<Complex64> {
-        if self.encoder.pairs {
-            encoded.chunks_exact(2).map(|f| Complex64::new(f[0], f[1])).collect()
-        } else {
-            encoded.iter().map(|&f| Complex64::from(f)).collect()
-        }
-    }
-
-    /// Reads a chunk; the second vector of a differential input is taken away from the first.
-    fn read(&self, query: Query<'_>, part: Part, first: u64, y: &mut [f64], work: &mut Workspace) {
-        let d_out = work.second.len();
-        let arriving = if query.backward { d_out } else { self.arriving() };
-        let offset = if part == Part::Minus { d_out as u64 } else { 0 };
-        for (row, (fields, y)) in work.fields.chunks_exact_mut(arriving).zip(y.chunks_exact_mut(d_out)).enumerate() {
-            let row = first + row as u64;
-            let target = if part == Part::Minus { &mut work.second[..] } else { &mut *y };
-            if query.backward {
-                target.copy_from_slice(fields);
-                self.detector.read(query.detection, row, offset, target);
-            } else {
-                self.detector.detect(fields, query.detection, row, offset, target);
-            }
-            if part == Part::Minus {
-                y.iter_mut().zip(&work.second).for_each(|(y, minus)| *y -= minus);
-            }
-        }
     }
 }
 

@@ -23,7 +23,7 @@ const STILL: f64 = 1e-10;
 
 /// Physical values of all parameters.
 fn physical(start: &Start<'_>, values: &[f64]) -> Vec<f64> {
-    start.set_points.physical(&start.set_points.effect(values), 0.0, None)
+    start.set_points.physical(&start.set_points.effect(values), 0.0)
 }
 
 /// Rings of a bank resonate at phase 0.

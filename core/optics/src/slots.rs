@@ -18,13 +18,18 @@ pub(crate) struct Slots {
     base: Vec<f64>,
     offset: Vec<f64>,
     driven: Vec<Driven>,
+    /// Neighbours among the driven: (first slot, first parameter, number of them).
+    runs: Vec<(usize, usize, usize)>,
+    /// Scales of slots.
+    scale: Vec<f64>,
+    /// Not all offsets are 0.
+    shifted: bool,
     computed: Vec<Computed>,
 }
 
 struct Driven {
     slot: usize,
     parameter: usize,
-    scale: f64,
 }
 
 struct Computed {
@@ -63,12 +68,22 @@ impl Slots {
             base: vec![0.0; count],
             offset: offsets.iter().map(|a| a.apply(0.0)).collect(),
             driven: Vec::new(),
+            runs: Vec::new(),
+            scale: vec![1.0; count],
+            shifted: false,
             computed: Vec::new(),
         };
+        slots.shifted = slots.offset.iter().any(|&o| o != 0.0);
         for (slot, value) in circuit.slots.iter().enumerate() {
             match value {
                 _ if is_driven[slot] => {
-                    slots.driven.push(Driven { slot, parameter: owner[slot], scale: rules[slot].scale });
+                    let parameter = owner[slot];
+                    slots.scale[slot] = rules[slot].scale;
+                    slots.driven.push(Driven { slot, parameter });
+                    match slots.runs.last_mut() {
+                        Some((s, p, len)) if (*s + *len, *p + *len) == (slot, parameter) => *len += 1,
+                        _ => slots.runs.push((slot, parameter, 1)),
+                    }
                 }
                 Slot::Number(number) => {
                     let drawn = source.draw(*number, places.of(slot));
@@ -88,6 +103,22 @@ impl Slots {
             }
         }
         Ok(slots)
+    }
+
+    /// No slot is computed from others.
+    pub fn plain(&self) -> bool {
+        self.computed.is_empty()
+    }
+
+    /// The slot that each of `count` parameters sets, if it sets just one.
+    pub fn of_parameters(&self, count: usize) -> Vec<Option<usize>> {
+        let mut slots = vec![None; count];
+        let mut several = vec![false; count];
+        for d in &self.driven {
+            several[d.parameter] |= slots[d.parameter].replace(d.slot).is_some();
+        }
+        slots.iter_mut().zip(several).filter(|(_, several)| *several).for_each(|(slot, _)| *slot = None);
+        slots
     }
 
     /// Number of slots.
@@ -122,13 +153,17 @@ impl Slots {
     /// The values of all slots for physical parameters.
     pub fn fill(&self, parameters: &[f64], moved: &Moved, out: &mut Vec<f64>) {
         out.clone_from(&self.base);
-        for d in &self.driven {
-            out[d.slot] = d.scale * parameters[d.parameter];
+        for &(slot, parameter, len) in &self.runs {
+            let slots = slot..slot + len;
+            let given = parameters[parameter..parameter + len].iter().zip(&self.scale[slots.clone()]);
+            out[slots].iter_mut().zip(given).for_each(|(v, (p, scale))| *v = scale * p);
         }
         if !moved.factor.is_empty() {
             out.iter_mut().zip(&moved.factor).for_each(|(v, factor)| *v *= factor);
         }
-        out.iter_mut().zip(&self.offset).for_each(|(v, offset)| *v += offset);
+        if self.shifted {
+            out.iter_mut().zip(&self.offset).for_each(|(v, offset)| *v += offset);
+        }
         out.iter_mut().zip(&moved.added).for_each(|(v, added)| *v += added);
         for c in &self.computed {
             let value = c.rules.apply(c.expr.eval(out.as_slice()));
@@ -156,7 +191,7 @@ impl Slots {
             }
         }
         for d in &self.driven {
-            dparameters[d.parameter] += factor(d.slot) * d.scale * dslots[d.slot];
+            dparameters[d.parameter] += factor(d.slot) * self.scale[d.slot] * dslots[d.slot];
         }
     }
 }

@@ -96,23 +96,29 @@ impl Optics {
     /// # Errors
     /// As [`spectrum`](Optics::spectrum); `SHAPE` for a wrong number of values.
     pub fn spectrum_at(&self, parameters: &[f64]) -> Result<Spectrum> {
-        if parameters.len() != self.initial.len() {
-            let message = format!("{} values, the circuit has {} parameters", parameters.len(), self.initial.len());
-            return Err(PluginError::new(blackbeam_plugin::Code::SHAPE, message));
-        }
-        let physical = self.set_points.physical(&self.set_points.effect(parameters), 0.0, None);
-        let (mut values, mut out) = (Vec::new(), Vec::new());
-        self.slots.fill(&physical, &Moved::default(), &mut values);
-        self.network.solve(&values, 0.0, &mut out)?;
-        let lanes = self.network.lanes();
-        let entries = self.inputs.len() * self.outputs.len();
-        let s = (0..lanes * entries).map(|k| out[(k % entries) * lanes + k / entries]).collect();
+        let mut s = Vec::new();
+        self.solve_at(parameters, &mut s)?;
         Ok(Spectrum {
             wavelengths_um: self.wavelengths_um.clone(),
             inputs: self.inputs.clone(),
             outputs: self.outputs.clone(),
             s,
         })
+    }
+
+    /// [`Spectrum::s`] alone, at values of all parameters. `s` gets its length and may be used again.
+    ///
+    /// # Errors
+    /// As [`spectrum_at`](Optics::spectrum_at).
+    pub fn solve_at(&self, parameters: &[f64], s: &mut Vec<Complex64>) -> Result<()> {
+        if parameters.len() != self.initial.len() {
+            let message = format!("{} values, the circuit has {} parameters", parameters.len(), self.initial.len());
+            return Err(PluginError::new(blackbeam_plugin::Code::SHAPE, message));
+        }
+        let physical = self.set_points.physical(&self.set_points.effect(parameters), 0.0);
+        let mut values = Vec::new();
+        self.slots.fill(&physical, &Moved::default(), &mut values);
+        self.network.solve(&values, 0.0, s)
     }
 
     /// The initial values of all parameters, block by block.

@@ -26,7 +26,7 @@ pub fn slot_values(circuit: &Circuit, seed: u64) -> Result<Vec<f64>> {
     let start = initial::Start { places: &places, slots: &slots, set_points: &set_points };
     let parameters = crate::descriptor::parameters(circuit, &set_points, &spots)?;
     let initial = initial::values(circuit, &start, &parameters, &fabrication, &spots, seed)?;
-    let physical = set_points.physical(&set_points.effect(&initial), 0.0, None);
+    let physical = set_points.physical(&set_points.effect(&initial), 0.0);
     let mut values = Vec::new();
     slots.fill(&physical, &Moved::default(), &mut values);
     Ok(values)

@@ -54,7 +54,7 @@ impl Direction {
     pub fn add(self, key: Key, scale: f64, out: &mut [f64]) {
         match self {
             Direction::Normal => key.add_normal(0, scale, out),
-            Direction::Rademacher => out.iter_mut().enumerate().for_each(|(i, o)| *o += scale * key.sign(i as u64)),
+            Direction::Rademacher => key.add_sign(scale, out),
         }
     }
 }

@@ -61,5 +61,5 @@ mod tests;
 
 pub use parts::{Loop, Parts, Solver};
 pub use plan::{Method, Plan};
-pub use solve::Workspace;
+pub use solve::{Values, Workspace};
 pub use structure::{Direction, Entry, Error, MAX_ENTRIES, MAX_PORTS, Output, Port, Structure};

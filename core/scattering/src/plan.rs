@@ -99,6 +99,8 @@ pub struct Plan {
     pub(crate) couplings: Vec<(u32, u32)>,
     pub(crate) steps: Vec<Step>,
     pub(crate) loops: Vec<Feedback>,
+    /// The input of each column: inputs that feed the same loop stand side by side.
+    pub(crate) column_input: Vec<u32>,
     /// Positions of all eliminations.
     pub(crate) positions: usize,
     /// Where each wave is kept during a solve; places are used again.
@@ -310,10 +312,14 @@ impl<'a> Compiler<'a> {
 
     fn finish(self, structure: &Structure) -> Plan {
         let together = self.loop_bounds();
+        let column_input = self.columns(structure.inputs.len());
+        let mut column_of = vec![0; column_input.len()];
+        column_input.iter().zip(0..).for_each(|(&input, column)| column_of[input as usize] = column);
         let mut terms = Vec::new();
         let mut waves: Vec<Wave> = Vec::with_capacity(self.order.len() + 1);
         for (w, &node) in self.order.iter().enumerate() {
-            let input = if self.graph.block(node).is_none() { node - self.graph.ports as u32 } else { NONE };
+            let outside = self.graph.block(node).is_none();
+            let input = if outside { column_of[node as usize - self.graph.ports] } else { NONE };
             let mut columns = if input == NONE { (NONE, 0) } else { (input, input + 1) };
             let first = terms.len();
             for edge in self.graph.edges(node) {
@@ -350,11 +356,38 @@ impl<'a> Compiler<'a> {
             steps: self.steps,
             has_lu: self.loops.iter().any(|part| matches!(part.solver, LoopSolver::Lu(_))),
             loops: self.loops,
+            column_input,
             positions: self.positions,
             places,
             place_count,
             parts,
         }
+    }
+
+    /// The inputs by the last loop that they reach, which is where most of the work is, as columns.
+    fn columns(&self, inputs: usize) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..inputs as u32).collect();
+        if self.loops.len() < 2 {
+            return order;
+        }
+        // Against the light: the last loop that each wave reaches.
+        let mut reached = vec![0; self.order.len()];
+        for (index, part) in self.loops.iter().enumerate() {
+            reached[part.waves.clone()].fill(index + 1);
+        }
+        let mut key = vec![0; inputs];
+        for (w, &node) in self.order.iter().enumerate().rev() {
+            let here = reached[w];
+            for edge in self.graph.edges(node) {
+                let source = &mut reached[self.wave_of[edge.source as usize] as usize];
+                *source = here.max(*source);
+            }
+            if self.graph.block(node).is_none() {
+                key[node as usize - self.graph.ports] = here;
+            }
+        }
+        order.sort_by_key(|&input| key[input as usize]);
+        order
     }
 
     /// First wave and end of the waves that each wave is evaluated with.

@@ -4,7 +4,6 @@
 //! `W` columns of one lane. Both do the same operations in the same order for every number.
 
 use num_complex::Complex64;
-use pulp::NullaryFnOnce;
 
 use crate::graph::NONE;
 use crate::lu::{Failure, LuNumbers, LuPlan};
@@ -56,28 +55,6 @@ pub(crate) struct Run<'a, const K: usize, const W: usize> {
     pub stride: usize,
 }
 
-pub(crate) struct Forward<'a, 'b, const K: usize, const W: usize>(pub &'a mut Run<'b, K, W>);
-pub(crate) struct Backward<'a, 'b, const K: usize, const W: usize>(pub &'a mut Run<'b, K, W>);
-
-impl<const K: usize, const W: usize> NullaryFnOnce for Forward<'_, '_, K, W> {
-    type Output = Result<(), Halt>;
-
-    // Inlined to the last, so that it is compiled for the vector instructions that the caller has found.
-    #[inline(always)]
-    fn call(self) -> Self::Output {
-        self.0.forward()
-    }
-}
-
-impl<const K: usize, const W: usize> NullaryFnOnce for Backward<'_, '_, K, W> {
-    type Output = Result<(), Halt>;
-
-    #[inline(always)]
-    fn call(self) -> Self::Output {
-        self.0.backward()
-    }
-}
-
 /// The numbers that the packs of a lane or of a column stand at.
 #[inline(always)]
 pub(crate) fn locate<const K: usize, const W: usize>(column: usize) -> (usize, usize) {
@@ -113,7 +90,7 @@ impl<const K: usize, const W: usize> Run<'_, K, W> {
     /// Computes all waves.
     // Loops, not `for_each`: its body would be compiled apart, for the oldest machine.
     #[inline(always)]
-    fn forward(&mut self) -> Result<(), Halt> {
+    pub fn forward(&mut self) -> Result<(), Halt> {
         for step in &self.plan.steps {
             match step {
                 Step::Sweep(waves) => {
@@ -224,7 +201,7 @@ impl<const K: usize, const W: usize> Run<'_, K, W> {
 
     /// Computes the adjoint waves and the derivatives, given the waves and the seeds in the adjoint waves.
     #[inline(always)]
-    fn backward(&mut self) -> Result<(), Halt> {
+    pub fn backward(&mut self) -> Result<(), Halt> {
         for step in self.plan.steps.iter().rev() {
             match step {
                 Step::Sweep(waves) => {

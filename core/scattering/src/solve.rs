@@ -1,11 +1,12 @@
 //! The evaluation of a plan for many lanes.
 
+use blackbeam_kernels::{Arch, Level, Task};
 use num_complex::Complex64;
 
 use crate::graph::NONE;
 use crate::pack::Pack;
 use crate::plan::Plan;
-use crate::run::{Backward, Bank, Forward, Halt, LuState, Run, locate};
+use crate::run::{Bank, Halt, LuState, Run, locate};
 use crate::structure::Error;
 
 /// Numbers in a pack.
@@ -39,6 +40,27 @@ impl std::fmt::Debug for Workspace {
     }
 }
 
+/// Values of entries, real and imaginary parts apart. Entries may share their numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Values<'a> {
+    /// Real parts.
+    pub re: &'a [f64],
+    /// Imaginary parts.
+    pub im: &'a [f64],
+    /// For each entry, where its numbers begin.
+    pub first: &'a [usize],
+    /// For each entry: a number for each lane, one after the other; else one for all lanes.
+    pub varies: &'a [bool],
+}
+
+/// Where values come from.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    /// `[entry * lanes + lane]`
+    Together(&'a [Complex64]),
+    Apart(Values<'a>),
+}
+
 /// The adjoint part of a call: cotangent in, derivatives out.
 struct Adjoint<'a> {
     cotangent: &'a [Complex64],
@@ -48,12 +70,15 @@ struct Adjoint<'a> {
 /// What a tile of lanes reads and writes.
 struct Tile<'a, 'b> {
     plan: &'a Plan,
-    values: &'a [Complex64],
+    values: Source<'a>,
     lanes: usize,
     out: &'a mut [Complex64],
+    /// Distance in `out` of the entries of the result, of the lanes.
+    strides: (usize, usize),
     adjoint: Option<&'a mut Adjoint<'b>>,
     places: &'a [u32],
     waves: usize,
+    level: Level,
 }
 
 impl Plan {
@@ -76,9 +101,43 @@ impl Plan {
         self.check("values", values.len(), self.entries, lanes)?;
         self.check("out", out.len(), self.rows.len().saturating_mul(self.inputs), lanes)?;
         out.fill(Complex64::ZERO);
-        let mut tile =
-            Tile { plan: self, values, lanes, out, adjoint: None, places: &self.places, waves: self.place_count };
-        tile.all(&mut workspace.lanes, &mut workspace.columns, &mut workspace.lu)
+        self.tile(Source::Together(values), lanes, out, (lanes, 1)).all(workspace)
+    }
+
+    /// As [`Plan::solve`], with values apart, and with `out[(lane * outputs + output) * inputs + input]`.
+    ///
+    /// # Errors
+    /// As [`Plan::solve`].
+    pub fn solve_apart(
+        &self,
+        values: Values<'_>,
+        lanes: usize,
+        out: &mut [Complex64],
+        workspace: &mut Workspace,
+    ) -> Result<(), Error> {
+        self.check("values", values.first.len(), self.entries, 1)?;
+        self.check("values", values.varies.len(), self.entries, 1)?;
+        let numbers = values.re.len().min(values.im.len());
+        let end = |(first, varies): (&usize, &bool)| first.saturating_add(if *varies { lanes } else { 1 });
+        let expected = values.first.iter().zip(values.varies).map(end).max().unwrap_or(0);
+        if expected > numbers {
+            return Err(Error::Length { what: "values", expected, found: numbers });
+        }
+        let entries = self.rows.len().saturating_mul(self.inputs);
+        self.check("out", out.len(), entries, lanes)?;
+        out.fill(Complex64::ZERO);
+        self.tile(Source::Apart(values), lanes, out, (1, entries)).all(workspace)
+    }
+
+    fn tile<'a>(
+        &'a self,
+        values: Source<'a>,
+        lanes: usize,
+        out: &'a mut [Complex64],
+        strides: (usize, usize),
+    ) -> Tile<'a, 'a> {
+        let (places, waves, level) = (&self.places[..], self.place_count, Level::best());
+        Tile { plan: self, values, lanes, out, strides, adjoint: None, places, waves, level }
     }
 
     /// Derivatives of a real number that depends on the scattering matrix, with respect to the values, for each lane.
@@ -104,12 +163,18 @@ impl Plan {
         self.check("d_values", d_values.len(), self.entries, lanes)?;
         d_values.fill(Complex64::ZERO);
         let waves = self.waves.len() - 1;
-        let Workspace { lanes: wide, columns, lu, identity } = workspace;
+        let mut identity = std::mem::take(&mut workspace.identity);
         identity.extend(identity.len() as u32..waves as u32);
         let mut adjoint = Adjoint { cotangent, d_values };
-        let mut tile =
-            Tile { plan: self, values, lanes, out: &mut [], adjoint: Some(&mut adjoint), places: identity, waves };
-        tile.all(wide, columns, lu)
+        let done = Tile {
+            adjoint: Some(&mut adjoint),
+            places: &identity,
+            waves,
+            ..self.tile(Source::Together(values), lanes, &mut [], (lanes, 1))
+        }
+        .all(workspace);
+        workspace.identity = identity;
+        done
     }
 
     fn check(&self, what: &'static str, found: usize, per_lane: usize, lanes: usize) -> Result<(), Error> {
@@ -132,12 +197,8 @@ impl Plan {
 
 impl Tile<'_, '_> {
     /// Evaluates all lanes, eight at once where that takes half the packs: they take more memory.
-    fn all(
-        &mut self,
-        wide: &mut Bank<WIDTH, WIDTH>,
-        columns: &mut Bank<1, WIDTH>,
-        lu: &mut LuState,
-    ) -> Result<(), Error> {
+    fn all(&mut self, workspace: &mut Workspace) -> Result<(), Error> {
+        let Workspace { lanes: wide, columns, lu, .. } = workspace;
         let inputs = self.plan.inputs;
         let packs = inputs.div_ceil(WIDTH);
         let bytes = |stride: usize| self.waves.saturating_mul(stride).saturating_mul(size_of::<Pack<WIDTH>>());
@@ -146,10 +207,15 @@ impl Tile<'_, '_> {
             return Err(Error::TooLarge { what: "the memory of the waves of all inputs, in bytes,", size, limit });
         }
         let may_be_wide = !self.plan.has_lu && bytes(inputs) <= WIDE_BYTES;
+        // Whether the values that are the same for all lanes stand in the banks.
+        let (mut wide_has, mut columns_has) = (false, false);
+        let level = self.level;
         for first in (0..self.lanes).step_by(WIDTH) {
             let count = WIDTH.min(self.lanes - first);
             if may_be_wide && count > 1 && 2 * inputs <= count * packs {
-                match self.evaluate(first, count, inputs, wide, lu) {
+                let fresh = !std::mem::replace(&mut wide_has, true);
+                let part = Part { tile: self, first, count, stride: inputs, fresh, bank: wide, lu };
+                match level.run(part) {
                     Err(Halt::OneByOne) => {}
                     result => {
                         result.map_err(|halt| self.explain(halt, first))?;
@@ -158,7 +224,9 @@ impl Tile<'_, '_> {
                 }
             }
             for lane in first..first + count {
-                self.evaluate(lane, 1, packs, columns, lu).map_err(|halt| self.explain(halt, lane))?;
+                let fresh = !std::mem::replace(&mut columns_has, true);
+                let part = Part { tile: self, first: lane, count: 1, stride: packs, fresh, bank: columns, lu };
+                level.run(part).map_err(|halt| self.explain(halt, lane))?;
             }
         }
         Ok(())
@@ -168,8 +236,8 @@ impl Tile<'_, '_> {
         match halt {
             Halt::Undetermined(index, amplitudes) => {
                 let cotangent = self.adjoint.as_ref().map_or(&[][..], |adjoint| adjoint.cotangent);
-                let finite = |z: &[Complex64]| z.iter().skip(lane).step_by(self.lanes).all(|z| z.is_finite());
-                if !finite(self.values) || !finite(cotangent) {
+                let known = (0..self.plan.entries).all(|entry| self.values.get(entry, self.lanes, lane).is_finite());
+                if !known || !cotangent.iter().skip(lane).step_by(self.lanes).all(|z| z.is_finite()) {
                     return Error::NotFinite { lane };
                 }
                 Error::Singular { lane, blocks: self.plan.strongest(index, &amplitudes) }
@@ -179,51 +247,50 @@ impl Tile<'_, '_> {
         }
     }
 
-    /// Evaluates `count` lanes: as the numbers of a pack, or one with its columns as the numbers of a pack.
-    fn evaluate<const K: usize, const W: usize>(
-        &mut self,
-        first: usize,
-        count: usize,
-        stride: usize,
-        bank: &mut Bank<K, W>,
-        lu: &mut LuState,
-    ) -> Result<(), Halt> {
-        let mut run = Run { plan: self.plan, bank, lu, places: self.places, stride };
-        run.prepare(self.waves, self.adjoint.is_some());
-        self.load(first, count, &mut run.bank.s);
-        let simd = pulp::Arch::new();
-        simd.dispatch(Forward(&mut run))?;
-        if self.adjoint.is_none() {
-            return self.store(first, count, &run);
-        }
-        self.seed(first, count, &mut run);
-        simd.dispatch(Backward(&mut run))?;
-        self.store_derivatives(first, count, &run.bank.d)
-    }
-
     /// The entry of each value that an evaluation uses.
     fn used(&self) -> impl Iterator<Item = usize> + use<'_> {
         let terms = self.plan.terms.iter().map(|term| term.entry as usize);
         terms.chain(self.plan.inner.iter().map(|&entry| entry as usize))
     }
 
-    fn load<const K: usize>(&self, first: usize, count: usize, s: &mut [Pack<K>]) {
-        for (entry, pack) in self.used().zip(s) {
-            let values = &self.values[entry * self.lanes + first..][..count];
-            if let Ok(values) = <&[Complex64; K]>::try_from(values) {
-                for (lane, &value) in values.iter().enumerate() {
-                    pack.set(lane, value);
+    /// Lanes that do not exist repeat the last one: they are as well behaved. Values that are the same for all lanes are loaded
+    /// into a `fresh` bank only.
+    #[inline(always)]
+    fn load<const K: usize>(&self, first: usize, count: usize, fresh: bool, s: &mut [Pack<K>]) {
+        let terms = self.plan.terms.len();
+        for (i, pack) in s[..terms + self.plan.inner.len()].iter_mut().enumerate() {
+            let entry = if i < terms { self.plan.terms[i].entry } else { self.plan.inner[i - terms] } as usize;
+            match self.values {
+                Source::Together(values) => {
+                    let values = &values[entry * self.lanes + first..][..count];
+                    for lane in 0..K {
+                        pack.set(lane, values[lane.min(count - 1)]);
+                    }
                 }
-                continue;
-            }
-            // Lanes that do not exist repeat the last one: they are as well behaved.
-            for lane in 0..K {
-                pack.set(lane, values[lane.min(count - 1)]);
+                Source::Apart(Values { re, im, first: start, varies }) => {
+                    let at = start[entry];
+                    if !varies[entry] {
+                        if fresh {
+                            (pack.re, pack.im) = ([re[at]; K], [im[at]; K]);
+                        }
+                        continue;
+                    }
+                    let (re, im) = (&re[at + first..][..count], &im[at + first..][..count]);
+                    match (<&[f64; K]>::try_from(re), <&[f64; K]>::try_from(im)) {
+                        (Ok(re), Ok(im)) => (pack.re, pack.im) = (*re, *im),
+                        _ => {
+                            for lane in 0..K {
+                                (pack.re[lane], pack.im[lane]) = (re[lane.min(count - 1)], im[lane.min(count - 1)]);
+                            }
+                        }
+                    }
+                }
             }
         }
     }
 
     /// Every wave that is asked for, column and lane: index in the result, in the waves, and number in the pack.
+    #[inline(always)]
     fn rows<const K: usize, const W: usize>(
         &self,
         first: usize,
@@ -231,38 +298,49 @@ impl Tile<'_, '_> {
         stride: usize,
         mut visit: impl FnMut(usize, usize, usize),
     ) {
-        for (row, &wave) in self.plan.rows.iter().enumerate().filter(|(_, wave)| **wave != NONE) {
+        for (row, &wave) in self.plan.rows.iter().enumerate() {
+            if wave == NONE {
+                continue;
+            }
             let (lo, hi) = self.plan.waves[wave as usize].columns;
             let at = self.places[wave as usize] as usize * stride;
             for column in lo as usize..hi as usize {
                 let (pack, number) = locate::<K, W>(column);
+                let entry = row * self.plan.inputs + self.plan.column_input[column] as usize;
                 for lane in 0..count {
-                    let index = (row * self.plan.inputs + column) * self.lanes + first + lane;
-                    visit(index, at + pack, number + lane);
+                    visit(entry * self.strides.0 + (first + lane) * self.strides.1, at + pack, number + lane);
                 }
             }
         }
     }
 
+    #[inline(always)]
     fn store<const K: usize, const W: usize>(
         &mut self,
         first: usize,
         count: usize,
         run: &Run<K, W>,
     ) -> Result<(), Halt> {
-        let mut wrong = None;
+        let mut sound = true;
         let out = std::mem::take(&mut self.out);
         self.rows::<K, W>(first, count, run.stride, |index, pack, number| {
             out[index] = run.bank.x[pack].get(number);
-            if !out[index].is_finite() {
-                let lane = index % self.lanes;
-                wrong = Some(wrong.map_or(lane, |known: usize| known.min(lane)));
-            }
+            sound &= out[index].is_finite();
         });
         self.out = out;
-        wrong.map_or(Ok(()), |lane| Err(Halt::Failed(Error::NotFinite { lane })))
+        if sound {
+            return Ok(());
+        }
+        let mut wrong = usize::MAX;
+        self.rows::<K, W>(first, count, run.stride, |index, _, _| {
+            if !self.out[index].is_finite() {
+                wrong = wrong.min(index / self.strides.1 % self.lanes);
+            }
+        });
+        Err(Halt::Failed(Error::NotFinite { lane: wrong }))
     }
 
+    #[inline(always)]
     fn seed<const K: usize, const W: usize>(&self, first: usize, count: usize, run: &mut Run<K, W>) {
         let Some(adjoint) = &self.adjoint else { return };
         run.bank.g[..self.waves * run.stride].fill(Pack::ZERO);
@@ -287,5 +365,48 @@ impl Tile<'_, '_> {
         }
         self.adjoint = Some(adjoint);
         wrong.map_or(Ok(()), |lane| Err(Halt::Failed(Error::NotFinite { lane })))
+    }
+}
+
+impl Source<'_> {
+    fn get(&self, entry: usize, lanes: usize, lane: usize) -> Complex64 {
+        match self {
+            Source::Together(values) => values[entry * lanes + lane],
+            Source::Apart(values) => {
+                let at = values.first[entry] + if values.varies[entry] { lane } else { 0 };
+                Complex64::new(values.re[at], values.im[at])
+            }
+        }
+    }
+}
+
+/// Some lanes: as the numbers of a pack, or one with its columns as the numbers of a pack.
+struct Part<'p, 'a, 'b, const K: usize, const W: usize> {
+    tile: &'p mut Tile<'a, 'b>,
+    first: usize,
+    count: usize,
+    stride: usize,
+    /// The bank holds nothing yet.
+    fresh: bool,
+    bank: &'p mut Bank<K, W>,
+    lu: &'p mut LuState,
+}
+
+impl<const K: usize, const W: usize> Task for Part<'_, '_, '_, K, W> {
+    type Output = Result<(), Halt>;
+
+    #[inline(always)]
+    fn run<A: Arch>(self) -> Self::Output {
+        let Part { tile, first, count, stride, fresh, bank, lu } = self;
+        let mut run = Run { plan: tile.plan, bank, lu, places: tile.places, stride };
+        run.prepare(tile.waves, tile.adjoint.is_some());
+        tile.load(first, count, fresh, &mut run.bank.s);
+        run.forward()?;
+        if tile.adjoint.is_none() {
+            return tile.store(first, count, &run);
+        }
+        tile.seed(first, count, &mut run);
+        run.backward()?;
+        tile.store_derivatives(first, count, &run.bank.d)
     }
 }

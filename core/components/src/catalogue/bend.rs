@@ -14,6 +14,8 @@ pub static BEND: Component = Component {
              S(in0 -> out0) = 10^(-1e-4 loss_dB_cm length / 20) exp(i 2 pi n length / wl)",
     notes: "The bend changes neither n nor the mode; put what it loses into loss_dB_cm.",
     source: "SAX, sax.models.bend",
+    dispersive: true,
+    sweep: Some(crate::sweep::waveguide),
     ..Component::of(scatter::<f64>, scatter::<Dual>)
 };
 

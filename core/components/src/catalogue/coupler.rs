@@ -28,6 +28,7 @@ pub static COUPLER: Component = Component {
              S(in0 -> out1) = S(in1 -> out0) = -i sin a",
     notes: "Mind the sign: the crossing light is at -i here and at +i in coupler_ideal, as in SAX.",
     source: "SAX, sax.models.coupler",
+    dispersive: true,
     ..Component::of(scatter::<f64>, scatter::<Dual>)
 };
 

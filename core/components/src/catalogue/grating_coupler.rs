@@ -26,6 +26,7 @@ pub static GRATING_COUPLER: Component = Component {
              S(out0 -> out0) = reflection_fiber",
     notes: "bandwidth is the full width of the power at half its maximum.",
     source: "SAX, sax.models.grating_coupler",
+    dispersive: true,
     ..Component::of(scatter::<f64>, scatter::<Dual>)
 };
 

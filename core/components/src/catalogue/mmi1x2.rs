@@ -21,6 +21,7 @@ pub static MMI1X2: Component = Component {
             on the sweep (a single wavelength sees no dispersion at all); here A is as written, which SAX \
             gives for a sweep through the peak.",
     source: "SAX, sax.models.mmi1x2",
+    dispersive: true,
     ..Component::of(scatter::<f64>, scatter::<Dual>)
 };
 

@@ -31,6 +31,7 @@ pub static MMI2X2: Component = Component {
             single wavelength sees no dispersion at all); here A is as written, which SAX gives for a sweep \
             through the peak.",
     source: "SAX, sax.models.mmi2x2",
+    dispersive: true,
     ..Component::of(scatter::<f64>, scatter::<Dual>)
 };
 

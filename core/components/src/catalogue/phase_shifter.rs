@@ -17,6 +17,7 @@ pub static PHASE_SHIFTER: Component = Component {
     equations: "S(in0 -> out0) = 10^(-loss length / 20) exp(i (2 pi neff length / wl + pi voltage))",
     notes: "loss is per micrometre here, as SAX computes it (its own documentation says dB).",
     source: "SAX, sax.models.phase_shifter",
+    dispersive: true,
     ..Component::of(scatter::<f64>, scatter::<Dual>)
 };
 

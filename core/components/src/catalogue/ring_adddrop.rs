@@ -61,6 +61,8 @@ pub static RING_ADDDROP: Component = Component {
             after the way of the light; where a layout names its ports clockwise, light turns round in the \
             ring and leaves at the side it came from: use the names in, thru, add, drop.",
     source: "two coupler_ideal joined by half rings; W. Bogaerts et al., Laser Photonics Rev. 6, 47 (2012)",
+    dispersive: true,
+    sweep: Some(crate::sweep::ring_adddrop),
     ..Component::of(scatter::<f64>, scatter::<Dual>)
 };
 

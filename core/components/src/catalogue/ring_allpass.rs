@@ -33,6 +33,8 @@ pub static RING_ALLPASS: Component = Component {
     notes: "Differences from 1 are computed as such (1 - r a e^{iq} = (1 - r a) + r a (2 sin^2(q/2) - i sin \
             q)), so that nothing is lost near resonance, q = 0 modulo 2 pi.",
     source: "a coupler_ideal with a waveguide from out1 to in1; A. Yariv, Electron. Lett. 36, 321 (2000)",
+    dispersive: true,
+    sweep: Some(crate::sweep::ring_allpass),
     ..Component::of(scatter::<f64>, scatter::<Dual>)
 };
 

@@ -13,6 +13,8 @@ pub static STRAIGHT: Component = Component {
     equations: "n = neff - (wl - wl0) (ng - neff) / wl0\n\
              S(in0 -> out0) = 10^(-1e-4 loss_dB_cm length / 20) exp(i 2 pi n length / wl)",
     source: "SAX, sax.models.straight",
+    dispersive: true,
+    sweep: Some(crate::sweep::waveguide),
     ..Component::of(scatter::<f64>, scatter::<Dual>)
 };
 

@@ -169,3 +169,16 @@ fn derivatives_agree_with_differences() {
     });
     assert!(checked > 5_000);
 }
+
+#[test]
+fn dispersion_is_as_claimed() {
+    let mut moved: Vec<&str> = Vec::new();
+    everywhere(|c, settings, inputs, outputs, wl| {
+        if c.matrix(settings, inputs, outputs, wl) != c.matrix(settings, inputs, outputs, wl + 0.01) {
+            moved.push(c.name);
+        }
+    });
+    for c in catalogue() {
+        assert_eq!(moved.contains(&c.name), c.dispersive, "{}", c.name);
+    }
+}

@@ -1,6 +1,7 @@
 //! Digital-to-analogue and analogue-to-digital converters: levels evenly spaced but for their integral non-linearity, both
 //! ends included.
 
+use super::levels::{clip, floor};
 use crate::keys::Place;
 use blackbeam_netlist::circuit::{Dac, Rounding};
 use blackbeam_plugin::{Key, PluginError, Result};
@@ -15,13 +16,57 @@ const SAME_CODE: f64 = 1e-9;
 /// A converter between two bounds.
 #[derive(Clone, Debug)]
 pub(crate) struct Converter {
+    pub steps: Steps,
+    rounding: Rounding,
+    /// Standard deviation of the error of a code, in steps, and where it is drawn from.
+    inl: (f64, Key),
+}
+
+/// Evenly spaced levels, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Steps {
     pub min: f64,
     pub max: f64,
     /// The last code.
     pub top: f64,
-    rounding: Rounding,
-    /// Standard deviation of the error of a code, in steps, and where it is drawn from.
-    inl: (f64, Key),
+    /// Codes per unit of the value.
+    rate: f64,
+}
+
+impl Steps {
+    /// Where a value stands among the codes; at an end where it is beyond.
+    #[inline(always)]
+    fn position(self, value: f64) -> f64 {
+        clip((value - self.min) * self.rate, 0.0, self.top)
+    }
+
+    /// The nearest code; the higher one half-way.
+    #[inline(always)]
+    pub fn nearest(self, value: f64) -> f64 {
+        floor(self.position(value) + 0.5)
+    }
+
+    /// The last code that is not above a value.
+    #[inline(always)]
+    pub fn below(self, value: f64) -> f64 {
+        floor(self.position(value) + SAME_CODE)
+    }
+
+    /// One of the two codes around a value: the higher one where `chance`, uniform in [0, 1), is below its part.
+    #[inline(always)]
+    pub fn either(self, value: f64, chance: f64) -> f64 {
+        let position = self.position(value);
+        let low = floor(position + SAME_CODE);
+        let part = position - low;
+        low + if part > SAME_CODE && chance < part { 1.0 } else { 0.0 }
+    }
+
+    /// The value of a code.
+    #[inline(always)]
+    pub fn level(self, code: f64) -> f64 {
+        // Written so that the levels of a symmetric converter are exactly symmetric.
+        (self.min * (self.top - code) + self.max * code) / self.top
+    }
 }
 
 impl Converter {
@@ -40,8 +85,18 @@ impl Converter {
             return Err(PluginError::settings(message));
         }
         let top = f64::from(dac.levels - 1);
-        let inl = (dac.inl_lsb, key.named("inl"));
-        Ok(Converter { min: dac.min, max: dac.max, top, rounding: dac.rounding, inl })
+        let steps = Steps { min: dac.min, max: dac.max, top, rate: top / (dac.max - dac.min) };
+        if !steps.rate.is_normal() {
+            let message =
+                format!("{what}: from {} to {}, expected bounds that can be divided into steps", dac.min, dac.max);
+            return Err(PluginError::settings(message));
+        }
+        Ok(Converter { steps, rounding: dac.rounding, inl: (dac.inl_lsb, key.named("inl")) })
+    }
+
+    /// How values between codes are rounded.
+    pub fn rounding(&self) -> Rounding {
+        self.rounding
     }
 
     /// True if the code also depends on chance.
@@ -56,18 +111,18 @@ impl Converter {
 
     /// Bits, rounded up.
     pub fn bits(&self) -> u32 {
-        (self.top + 1.0).log2().ceil() as u32
+        (self.steps.top + 1.0).log2().ceil() as u32
     }
 
     /// One step.
     pub fn step(&self) -> f64 {
-        (self.max - self.min) / self.top
+        (self.steps.max - self.steps.min) / self.steps.top
     }
 
     /// What a channel of the device really puts out for a code.
     pub fn actual(&self, channel: Key, code: f64) -> f64 {
         let (std, _) = self.inl;
-        self.level(code) + if std > 0.0 { std * self.step() * channel.normal(code as u64) } else { 0.0 }
+        self.steps.level(code) + if std > 0.0 { std * self.step() * channel.normal(code as u64) } else { 0.0 }
     }
 
     /// Where the errors of the codes of a channel are drawn from.
@@ -78,31 +133,17 @@ impl Converter {
     /// The code for a value, which is clipped to the bounds. `chance`, uniform in [0, 1), decides a stochastic rounding.
     #[inline]
     pub fn code(&self, value: f64, chance: f64) -> f64 {
-        let position = ((value - self.min) / (self.max - self.min) * self.top).max(0.0).min(self.top);
-        // Casts truncate, which is the floor of what is not negative, and are cheaper than a call of `floor`.
-        let floor = |position: f64| f64::from(position as u32);
         match self.rounding {
-            Rounding::Nearest => floor(position + 0.5),
-            Rounding::Floor => floor(position + SAME_CODE),
-            Rounding::Stochastic => {
-                let low = floor(position + SAME_CODE);
-                let part = position - low;
-                if part > SAME_CODE && chance < part { low + 1.0 } else { low }
-            }
+            Rounding::Nearest => self.steps.nearest(value),
+            Rounding::Floor => self.steps.below(value),
+            Rounding::Stochastic => self.steps.either(value, chance),
         }
     }
 
     /// The value of a code.
     #[inline]
     pub fn level(&self, code: f64) -> f64 {
-        // Written so that the levels of a symmetric converter are exactly symmetric.
-        (self.min * (self.top - code) + self.max * code) / self.top
-    }
-
-    /// The value that comes out for a value that goes in.
-    #[inline]
-    pub fn convert(&self, value: f64, chance: f64) -> f64 {
-        self.level(self.code(value, chance))
+        self.steps.level(code)
     }
 }
 
@@ -112,6 +153,12 @@ mod tests {
 
     fn converter(bits: u32, min: f64, max: f64, rounding: Rounding) -> Converter {
         Converter::new("dac", &Dac { levels: 1 << bits, inl_lsb: 0.0, min, max, rounding }, Key::new(1)).unwrap()
+    }
+
+    impl Converter {
+        fn convert(&self, value: f64, chance: f64) -> f64 {
+            self.level(self.code(value, chance))
+        }
     }
 
     #[test]

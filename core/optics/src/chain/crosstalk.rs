@@ -4,6 +4,7 @@
 //! so that theta and phi of a mesh alternate where one actuator drives both, and follow each other where it drives one.
 //! Places that the circuit gives count as they are.
 
+use super::levels::levels;
 use crate::program::Spot;
 use blackbeam_netlist::circuit::Crosstalk;
 use blackbeam_plugin::{PluginError, Result};
@@ -86,12 +87,7 @@ impl Kernel {
                 *out = row.iter().zip(input).map(|(k, x)| k * x).sum();
             }
         }
-        pulp::Arch::new().dispatch(|| {
-            for run in &self.runs {
-                let targets = &mut out[run.to..run.to + run.len];
-                targets.iter_mut().zip(&input[run.from..]).for_each(|(out, input)| *out += run.weight * input);
-            }
-        });
+        add_runs(&self.runs, input, out);
         if let Some(norm) = &self.norm {
             out.iter_mut().zip(norm).for_each(|(out, norm)| *out *= norm);
         }
@@ -113,6 +109,18 @@ impl Kernel {
             let targets = &mut out[run.from..run.from + run.len];
             targets.iter_mut().zip(&scaled[run.to..]).for_each(|(out, input)| *out += run.weight * input);
         }
+    }
+}
+
+levels! {
+    fn add_runs(runs: &[Run], input: &[f64], out: &mut [f64]) = each_run;
+}
+
+#[inline(always)]
+fn each_run(runs: &[Run], input: &[f64], out: &mut [f64]) {
+    for run in runs {
+        let targets = &mut out[run.to..run.to + run.len];
+        targets.iter_mut().zip(&input[run.from..]).for_each(|(out, input)| *out += run.weight * input);
     }
 }
 

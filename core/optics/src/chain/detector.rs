@@ -15,9 +15,10 @@
 //! all outputs of a vector: P -> P (1 + sqrt(RIN B) xi); so is its phase noise against the local oscillator,
 //! N(0, 2 pi linewidth / B). Readings that are averaged have independent noise.
 
+mod loops;
 mod physics;
 
-use super::{converter::Converter, events::Matter};
+use super::{converter::Converter, encoder::Part, events::Matter, levels::Real};
 use crate::keys::call_key;
 use blackbeam_netlist::circuit::{AdcRange, Circuit, Dac, ReadoutMode, Rounding};
 use blackbeam_plugin::{Call, Key, PluginError, Port, Result};
@@ -69,6 +70,71 @@ pub(crate) struct Detection<'a> {
     pub matter: &'a Matter,
 }
 
+impl Detection<'_> {
+    /// For one vector of a row.
+    fn of(self, part: Part) -> Self {
+        let key = if part == Part::Minus { self.key.named("minus") } else { self.key };
+        Detection { key, ..self }
+    }
+}
+
+/// How powers follow from what arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Light {
+    Powers,
+    /// Real fields.
+    Fields,
+    /// (re, im) pairs.
+    Pairs,
+}
+
+/// Reals of answers that go through the chain together: they and their noise stay in the first cache.
+const TILE: usize = 512;
+
+/// Buffers of one thread.
+#[derive(Default)]
+pub(crate) struct DetectorRoom {
+    noise: Vec<f64>,
+    powers: Vec<f64>,
+    /// Gains of all reals of some rows; empty where all are 1.
+    gains: Vec<f64>,
+}
+
+impl DetectorRoom {
+    /// Spreads the gains of outputs over the reals of some rows.
+    fn spread(&mut self, gain: &[f64], width: usize) {
+        self.gains.clear();
+        if gain.is_empty() || width == 0 || gain.iter().all(|&g| g == 1.0) {
+            return;
+        }
+        let each = (width / gain.len()).max(1);
+        while self.gains.len() + width <= TILE || self.gains.is_empty() {
+            self.gains.extend(gain.iter().flat_map(|&g| std::iter::repeat_n(g, each)));
+        }
+    }
+}
+
+/// The end of the chain for whole rows; their noise has the elements from `first` on.
+fn chain_rows<T: Real>(chain: loops::Chain, key: Key, first: u64, gains: &[f64], y: &mut [T]) {
+    if gains.is_empty() && chain.std == 0.0 && chain.steps.is_none() {
+        return;
+    }
+    let mut noise = [0.0; TILE];
+    let mut first = first;
+    let period = if gains.is_empty() { y.len() } else { gains.len() };
+    for y in y.chunks_mut(period.max(1)) {
+        for (i, y) in y.chunks_mut(TILE).enumerate() {
+            let gains = gains.get(i * TILE..).map_or(&[][..], |gains| &gains[..y.len().min(gains.len())]);
+            let noise = &mut noise[..y.len()];
+            if chain.std > 0.0 {
+                key.fill_normal(first, noise);
+            }
+            first = first.wrapping_add(y.len() as u64);
+            loops::finish(chain, gains, noise, y);
+        }
+    }
+}
+
 impl Detector {
     /// `ports`: fields (or powers) that arrive, both parts of fields where `both`; `camera_pixels` of a bin.
     ///
@@ -100,7 +166,7 @@ impl Detector {
             (AdcRange::Output(y), _) => Some(y),
             (AdcRange::Volts(v), Some(p)) if p.volts_per_y > 0.0 => Some(v / p.volts_per_y),
             (AdcRange::Volts(_), _) => return wrong("a range in volts needs a detector with a load or a `tia`"),
-            (AdcRange::FullWell, Some(p)) if p.full_well_y.is_finite() => Some(p.full_well_y),
+            (AdcRange::FullWell, Some(p)) if p.direct.full_well_y.is_finite() => Some(p.direct.full_well_y),
             (AdcRange::FullWell, _) => return wrong("`range: full_well` needs a camera"),
         };
         if let Some(range) = range.filter(|r| !(r.is_finite() && *r > 0.0)) {
@@ -164,6 +230,26 @@ impl Detector {
         self.mode == ReadoutMode::Coherent
     }
 
+    /// Nothing random happens here and nothing is rounded.
+    pub fn exact(&self) -> bool {
+        let still = self.physics.as_ref().is_none_or(|p| !p.noisy() && p.rin_std == 0.0 && p.phase_std == 0.0);
+        still && self.noise_std == 0.0 && self.adc.is_none()
+    }
+
+    /// What is read is what arrives, number for number.
+    pub fn transparent(&self, how: &Detection<'_>) -> bool {
+        let copied = match self.mode {
+            ReadoutMode::Amplitude | ReadoutMode::Intensity => false,
+            ReadoutMode::CoherentReal | ReadoutMode::CoherentImag => !self.pairs,
+            _ => !self.differences,
+        };
+        copied
+            && self.exact()
+            && how.source == 1.0
+            && how.gain.iter().all(|&g| g == 1.0)
+            && *how.matter == Matter::default()
+    }
+
     /// The answers depend on a full scale that follows the signal.
     pub fn follows(&self) -> bool {
         self.range.is_none() && (self.adc.is_some() || self.relative && self.noise_std > 0.0)
@@ -215,49 +301,99 @@ impl Detector {
         call_key(self.noise, call)
     }
 
-    /// Reads one vector: `fields` in (they are used up), `y` out. `row` is its number in the logical batch; `first` tells the
-    /// second vector of a row from the first: the number of y before it.
-    pub fn detect(&self, fields: &mut [f64], how: Detection<'_>, row: u64, first: u64, y: &mut [f64]) {
-        let mut source = how.source;
-        if let Some(physics) = &self.physics {
-            let part = u64::from(first > 0);
-            let key = how.key.named("source").with(row);
-            if physics.rin_std > 0.0 {
-                source *= (1.0 + physics.rin_std * key.normal(part)).max(0.0);
-            }
-            if physics.phase_std > 0.0 {
-                let (s, c) = (physics.phase_std * key.normal(2 + part)).sin_cos();
-                for f in fields.chunks_exact_mut(2) {
-                    (f[0], f[1]) = (c * f[0] - s * f[1], s * f[0] + c * f[1]);
-                }
-            }
-        }
-        if source != 1.0 {
-            let factor = if self.signal == Signal::Powers { source } else { source.sqrt() };
-            fields.iter_mut().for_each(|f| *f *= factor);
-        }
+    /// Reads vectors of a batch: `fields` [rows, arriving] in (they are used up), `y` [rows, width] out; the first is that of
+    /// row `first_row` of the logical batch.
+    pub fn detect_rows<T: Real>(
+        &self,
+        fields: &mut [T],
+        how: Detection<'_>,
+        part: Part,
+        first_row: u64,
+        y: &mut [T],
+        room: &mut DetectorRoom,
+    ) {
+        let how = how.of(part);
+        let rows = y.len() / self.width().max(1);
+        self.fluctuate(fields, rows, how, first_row, room);
         match self.physics.as_ref().filter(|p| p.noisy()) {
-            Some(physics) => self.physical(physics, fields, how.key.named("detector").with(row), first, y),
+            Some(physics) => self.physical(physics, fields, (how.key.named("detector"), first_row, rows), y, room),
             None => self.mean(fields, y),
         }
-        self.amplify(how.gain, y);
-        self.read(how, row, first, y);
+        self.finish(how, how.gain, (first_row, self.width()), y, room);
     }
 
-    /// What is read without noise.
-    pub fn mean(&self, fields: &[f64], y: &mut [f64]) {
+    /// Noise, ADC, and what is the matter with them, for vectors `y` [rows, width] of light that was sent backwards.
+    pub fn read_rows<T: Real>(
+        &self,
+        how: Detection<'_>,
+        part: Part,
+        (first_row, width): (u64, usize),
+        y: &mut [T],
+        room: &mut DetectorRoom,
+    ) {
+        self.finish(how.of(part), &[], (first_row, width), y, room);
+    }
+
+    /// Power and phase of the source, row by row.
+    fn fluctuate<T: Real>(
+        &self,
+        fields: &mut [T],
+        rows: usize,
+        how: Detection<'_>,
+        first_row: u64,
+        room: &mut DetectorRoom,
+    ) {
+        let amplitude = |source: f64| if self.signal == Signal::Powers { source } else { source.sqrt() };
+        let Some(physics) = self.physics.as_ref().filter(|p| p.rin_std > 0.0 || p.phase_std > 0.0) else {
+            if how.source != 1.0 {
+                loops::scale(fields, amplitude(how.source));
+            }
+            return;
+        };
+        // A block of four for each row.
+        room.noise.resize(4 * rows, 0.0);
+        how.key.named("source").fill_normal(first_row.wrapping_mul(4), &mut room.noise);
+        let each = (fields.len() / rows.max(1)).max(1);
+        for (fields, z) in fields.chunks_exact_mut(each).zip(room.noise.as_chunks::<4>().0) {
+            let factor = amplitude(how.source * (1.0 + physics.rin_std * z[0]).max(0.0));
+            if physics.phase_std > 0.0 {
+                let (s, c) = (physics.phase_std * z[1]).sin_cos();
+                loops::turn(fields, factor * c, factor * s);
+            } else {
+                loops::scale(fields, factor);
+            }
+        }
+    }
+
+    /// What is read without noise, of one vector or more.
+    pub fn mean<T: Real>(&self, fields: &[T], y: &mut [T]) {
         match (self.mode, self.differences) {
             (_, true) => {
-                let half = self.outputs;
-                y.iter_mut().enumerate().for_each(|(k, y)| *y = self.power(fields, k) - self.power(fields, half + k));
+                let outputs = self.outputs.max(1);
+                let arriving = outputs * if self.pairs { 4 } else { 2 };
+                for (fields, y) in fields.chunks_exact(arriving).zip(y.chunks_exact_mut(outputs)) {
+                    let (plus, minus) = fields.split_at(arriving / 2);
+                    loops::differences(plus, minus, self.light(), y);
+                }
             }
-            (ReadoutMode::Amplitude, _) => {
-                y.iter_mut().enumerate().for_each(|(k, y)| *y = self.power(fields, k).sqrt())
+            (ReadoutMode::Amplitude | ReadoutMode::Intensity, _) => {
+                loops::powers(fields, self.light(), y);
+                if self.mode == ReadoutMode::Amplitude {
+                    loops::roots(y);
+                }
             }
-            (ReadoutMode::Intensity, _) => y.iter_mut().enumerate().for_each(|(k, y)| *y = self.power(fields, k)),
-            (ReadoutMode::CoherentReal, _) if self.pairs => self.part(0, fields, y),
-            (ReadoutMode::CoherentImag, _) if self.pairs => self.part(1, fields, y),
+            (ReadoutMode::CoherentReal, _) if self.pairs => loops::part(fields, 0, y),
+            (ReadoutMode::CoherentImag, _) if self.pairs => loops::part(fields, 1, y),
             _ => y.copy_from_slice(fields),
+        }
+    }
+
+    /// How powers follow from what arrives.
+    fn light(&self) -> Light {
+        match (self.signal, self.pairs) {
+            (Signal::Powers, _) => Light::Powers,
+            (_, true) => Light::Pairs,
+            (_, false) => Light::Fields,
         }
     }
 
@@ -302,62 +438,91 @@ impl Detector {
         }
     }
 
-    fn part(&self, part: usize, fields: &[f64], y: &mut [f64]) {
-        y.iter_mut().zip(fields.chunks_exact(2)).for_each(|(y, f)| *y = f[part]);
-    }
-
     /// What is read with the noise of detectors, each detector by itself.
-    fn physical(&self, physics: &Physics, fields: &[f64], key: Key, first: u64, y: &mut [f64]) {
-        let detectors = if self.differences { 2 * self.outputs } else { y.len() } as u64;
-        let first = if first > 0 { detectors } else { 0 };
-        let direct = |port: usize| {
-            let (mean, std) = physics.direct(self.power(fields, port));
-            mean + std * key.normal(first + port as u64)
+    fn physical<T: Real>(
+        &self,
+        physics: &Physics,
+        fields: &[T],
+        (key, first_row, rows): (Key, u64, usize),
+        y: &mut [T],
+        room: &mut DetectorRoom,
+    ) {
+        let direct = self.differences || matches!(self.mode, ReadoutMode::Amplitude | ReadoutMode::Intensity);
+        let detectors = if self.differences { 2 * self.outputs } else { self.width() };
+        let first = first_row.wrapping_mul(detectors as u64);
+        room.noise.resize(rows * detectors, 0.0);
+        key.fill_normal(first, &mut room.noise);
+        if !direct {
+            self.mean(fields, y);
+            if self.signal == Signal::Fields {
+                loops::add(&room.noise, physics.coherent_std, y);
+            } else {
+                // A difference of photocurrents that is known as a whole only.
+                loops::add_shot(&room.noise, physics.direct, y);
+            }
+            return;
+        }
+        room.powers.resize(rows * detectors, 0.0);
+        loops::powers(fields, self.light(), &mut room.powers);
+        loops::detect(&room.noise, physics.direct, &mut room.powers);
+        if self.differences {
+            let outputs = self.outputs.max(1);
+            for (powers, y) in room.powers.chunks_exact(2 * outputs).zip(y.chunks_exact_mut(outputs)) {
+                let (plus, minus) = powers.split_at(outputs);
+                let pairs = plus.iter().zip(minus);
+                y.iter_mut().zip(pairs).for_each(|(y, (plus, minus))| *y = T::from_f64(plus - minus));
+            }
+        } else {
+            loops::read(&room.powers, self.mode == ReadoutMode::Amplitude, y);
+        }
+    }
+
+    /// Gains, noise, ADC, and what is the matter with them. Without gains all are 1.
+    fn finish<T: Real>(
+        &self,
+        how: Detection<'_>,
+        gain: &[f64],
+        (first_row, width): (u64, usize),
+        y: &mut [T],
+        room: &mut DetectorRoom,
+    ) {
+        let std = if self.relative { self.noise_std * how.full_scale } else { self.noise_std };
+        let chain = loops::Chain {
+            std: if self.noise_std > 0.0 { std } else { 0.0 },
+            full_scale: how.full_scale,
+            per_full_scale: 1.0 / how.full_scale,
+            steps: self.adc.as_ref().map(|adc| adc.steps),
         };
-        match (self.mode, self.differences) {
-            (_, true) => y.iter_mut().enumerate().for_each(|(k, y)| *y = direct(k) - direct(self.outputs + k)),
-            (ReadoutMode::Intensity, _) => y.iter_mut().enumerate().for_each(|(k, y)| *y = direct(k)),
-            (ReadoutMode::Amplitude, _) => y.iter_mut().enumerate().for_each(|(k, y)| *y = direct(k).max(0.0).sqrt()),
-            _ if self.signal == Signal::Fields => {
-                self.mean(fields, y);
-                key.add_normal(first, physics.coherent_std, y);
-            }
-            // A difference of photocurrents that is known as a whole only.
-            _ => {
-                self.mean(fields, y);
-                let noise = |(k, y): (usize, &mut f64)| *y += physics.direct(y.abs()).1 * key.normal(first + k as u64);
-                y.iter_mut().enumerate().for_each(noise);
-            }
+        room.spread(gain, width);
+        let gains = &room.gains[..];
+        let glitch = how.matter.glitch > 0.0;
+        let first = first_row.wrapping_mul(width as u64);
+        // Glitches come between noise and ADC, but rarely.
+        let before = loops::Chain { steps: None, ..chain };
+        chain_rows(if glitch { before } else { chain }, how.key, first, gains, y);
+        if glitch {
+            self.glitch(how, (first_row, width), y);
+            chain_rows(loops::Chain { std: 0.0, ..chain }, how.key, first, &[], y);
         }
-    }
-
-    fn amplify(&self, gain: &[f64], y: &mut [f64]) {
-        let each = y.len() / gain.len().max(1);
-        for (y, gain) in y.chunks_exact_mut(each.max(1)).zip(gain) {
-            y.iter_mut().for_each(|y| *y *= gain);
-        }
-    }
-
-    /// Noise, ADC, and what is the matter with them.
-    pub fn read(&self, how: Detection<'_>, row: u64, first: u64, y: &mut [f64]) {
-        if self.noise_std > 0.0 {
-            let std = if self.relative { self.noise_std * how.full_scale } else { self.noise_std };
-            how.key.with(row).add_normal(first, std, y);
-        }
-        if how.matter.glitch > 0.0 {
-            let key = how.key.named("glitch").with(row);
-            let part = 2 * u64::from(first > 0);
-            let which = (key.uniform(part) * y.len() as f64) as usize;
-            y[which.min(y.len() - 1)] += how.matter.glitch * how.full_scale * key.with(1).normal(part);
-        }
-        if let Some(adc) = &self.adc {
-            y.iter_mut().for_each(|y| *y = how.full_scale * adc.convert(*y / how.full_scale, 0.0));
-        }
-        let each = (y.len() / how.gain.len().max(1)).max(1);
+        let each = (width / how.gain.len().max(1)).max(1);
         for (outputs, value) in [(&how.matter.hot, how.full_scale), (&how.matter.dead, 0.0)] {
             for &k in outputs {
-                y.iter_mut().skip(k * each).take(each).for_each(|y| *y = value);
+                for y in y.chunks_exact_mut(width.max(1)) {
+                    y.iter_mut().skip(k * each).take(each).for_each(|y| *y = T::from_f64(value));
+                }
             }
+        }
+    }
+
+    /// One reading of each vector goes wrong.
+    fn glitch<T: Real>(&self, how: Detection<'_>, (first_row, width): (u64, usize), y: &mut [T]) {
+        let key = how.key.named("glitch");
+        let size = key.with(1);
+        for (i, y) in y.chunks_exact_mut(width.max(1)).enumerate() {
+            let row = first_row.wrapping_add(i as u64);
+            let which = (key.uniform(row) * width as f64) as usize;
+            let y = &mut y[which.min(width - 1)];
+            *y = T::from_f64(y.to_f64() + how.matter.glitch * how.full_scale * size.normal(row));
         }
     }
 
@@ -370,7 +535,7 @@ impl Detector {
         }
         if let Some(adc) = &self.adc {
             let range = self.range.map_or("follows the signal".into(), |r| format!("{r:e} units of y"));
-            lines.push(format!("ADC of {} levels, range {range}", adc.top + 1.0));
+            lines.push(format!("ADC of {} levels, range {range}", adc.steps.top + 1.0));
         }
         lines
     }

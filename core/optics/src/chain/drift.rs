@@ -37,12 +37,14 @@ pub(crate) struct Drifts {
 
 struct Term {
     target: Target,
-    /// Slots or outputs. Empty for the source.
-    elements: Vec<usize>,
     /// Value per unit of the process.
     unit: f64,
     common: bool,
+    /// Neighbours among the elements: (first element, its place among them, number of them).
+    runs: Vec<(usize, usize, usize)>,
     process: Process,
+    /// Room for the values of closed forms.
+    values: Vec<f64>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -157,41 +159,71 @@ impl Term {
                 Process::Sinusoid(drawn.map(|(i, a)| (a, phase.uniform(i as u64))).collect(), frequency_hz)
             }
         };
-        Ok(Term { target, elements, unit, common: count == 1, process })
+        let mut runs: Vec<(usize, usize, usize)> = Vec::new();
+        for (i, &element) in elements.iter().enumerate() {
+            match runs.last_mut() {
+                Some((first, _, len)) if *first + *len == element => *len += 1,
+                _ => runs.push((element, i, 1)),
+            }
+        }
+        Ok(Term { target, unit, common: count == 1, runs, process, values: vec![0.0; count] })
     }
 
     fn add(&mut self, time_s: f64, moved: &mut Moved, gains: &mut [f64], source: &mut f64) {
-        let unit = self.unit;
-        let mut put = |element: usize, value: f64| match self.target {
-            Target::Slots => moved.added[element] += unit * value,
-            Target::Gain => gains[element] *= 1.0 + value,
-            Target::Source => *source *= 1.0 + value,
-        };
-        let mut each = |value: &dyn Fn(usize) -> f64| match self.target {
-            Target::Source => put(0, value(0)),
-            _ => self.elements.iter().enumerate().for_each(|(i, &e)| put(e, value(if self.common { 0 } else { i }))),
-        };
-        match &mut self.process {
-            Process::Bridge(bridge) => {
-                let values = bridge.at(time_s);
-                each(&|i| values[i]);
+        let Term { target, unit, common, runs, process, values } = self;
+        let power = matches!(process, Process::Power(..));
+        let values = process.at(time_s, values);
+        match target {
+            Target::Slots if power => spread(runs, *common, values, &mut moved.factor, |slot, value| *slot *= value),
+            Target::Gain if power => spread(runs, *common, values, gains, |gain, value| *gain *= value),
+            Target::Source if power => *source *= values[0],
+            Target::Slots => spread(runs, *common, values, &mut moved.added, |slot, value| *slot += *unit * value),
+            Target::Gain => spread(runs, *common, values, gains, |gain, value| *gain *= 1.0 + value),
+            Target::Source => *source *= 1.0 + values[0],
+        }
+    }
+}
+
+/// Lets each element have its value, or all the first.
+#[inline]
+fn spread(
+    runs: &[(usize, usize, usize)],
+    common: bool,
+    values: &[f64],
+    elements: &mut [f64],
+    put: impl Fn(&mut f64, f64),
+) {
+    for &(element, first, len) in runs {
+        let elements = elements[element..element + len].iter_mut();
+        if common {
+            elements.for_each(|e| put(e, values[0]));
+        } else {
+            elements.zip(&values[first..first + len]).for_each(|(e, v)| put(e, *v));
+        }
+    }
+}
+
+impl Process {
+    /// Values of all elements.
+    fn at<'a>(&'a mut self, time_s: f64, room: &'a mut [f64]) -> &'a [f64] {
+        match self {
+            Process::Bridge(bridge) => return bridge.at(time_s),
+            Process::Linear(rates) => room.iter_mut().zip(rates).for_each(|(v, rate)| *v = time_s * *rate),
+            Process::Log(amplitudes, t0) => {
+                let log = (time_s / *t0).ln_1p();
+                room.iter_mut().zip(amplitudes).for_each(|(v, amplitude)| *v = *amplitude * log);
             }
-            Process::Linear(rates) => each(&|i| time_s * rates[i]),
-            Process::Log(amplitudes, t0) => each(&|i| amplitudes[i] * (time_s / *t0).ln_1p()),
             Process::Sinusoid(waves, frequency) => {
                 let turns = (*frequency * time_s).fract();
-                each(&|i| waves[i].0 * (TAU * (turns + waves[i].1)).sin());
+                let wave = |(amplitude, phase): &(f64, f64)| amplitude * (TAU * (turns + phase)).sin();
+                room.iter_mut().zip(waves).for_each(|(v, w)| *v = wave(w));
             }
             Process::Power(nu, t0) => {
-                let factor = |i: usize| (-nu[i] * (time_s / *t0).ln_1p()).exp();
-                match self.target {
-                    Target::Slots => self.elements.iter().enumerate().for_each(|(i, &slot)| {
-                        moved.factor[slot] *= factor(if self.common { 0 } else { i });
-                    }),
-                    _ => each(&|i| factor(i) - 1.0),
-                }
+                let log = (time_s / *t0).ln_1p();
+                room.iter_mut().zip(nu).for_each(|(v, nu)| *v = (-*nu * log).exp());
             }
         }
+        room
     }
 }
 

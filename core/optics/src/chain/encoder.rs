@@ -11,9 +11,12 @@
 //!
 //! All in units of the source times `scale`. Noise is added to what the converter gives, relative to its full scale.
 
-use super::converter::Converter;
+use super::{
+    converter::{Converter, Steps},
+    levels::{Real, clip, levels},
+};
 use crate::keys::{Place, call_key};
-use blackbeam_netlist::circuit::{Encoding, EncodingMode};
+use blackbeam_netlist::circuit::{Encoding, EncodingMode, Rounding};
 use blackbeam_plugin::{Call, Key, PluginError, Port, Result};
 use std::f64::consts::FRAC_PI_2;
 
@@ -26,6 +29,12 @@ pub(crate) enum Part {
     Plus,
     /// x- = max(-x, 0)
     Minus,
+}
+
+impl Part {
+    fn sign(self) -> f64 {
+        if self == Part::Minus { -1.0 } else { 1.0 }
+    }
 }
 
 /// The input side of one device.
@@ -58,7 +67,24 @@ pub(crate) struct EncoderKeys {
     rounding: Key,
 }
 
+/// Buffers of one thread.
+#[derive(Default)]
+pub(crate) struct EncoderRoom {
+    /// What the source is driven with.
+    numbers: Vec<f64>,
+    /// What decides stochastic roundings.
+    chances: Vec<f64>,
+}
+
 impl EncoderKeys {
+    /// Those of one vector of a row.
+    fn of(self, part: Part) -> Self {
+        match part {
+            Part::Whole | Part::Plus => self,
+            Part::Minus => EncoderKeys { noise: self.noise.named("minus"), rounding: self.rounding.named("minus") },
+        }
+    }
+
     /// Keys of the same call with light sent backwards.
     pub fn backward(self) -> Self {
         EncoderKeys { noise: self.noise.named("backward"), rounding: self.rounding.named("backward") }
@@ -90,7 +116,8 @@ impl Encoder {
             let message = format!("encoding: a scale of {}, expected a number above 0", encoding.scale);
             return Err(PluginError::settings(message));
         }
-        let (mut low, mut high) = converter.as_ref().map_or((f64::NEG_INFINITY, f64::INFINITY), |c| (c.min, c.max));
+        let (mut low, mut high) =
+            converter.as_ref().map_or((f64::NEG_INFINITY, f64::INFINITY), |c| (c.steps.min, c.steps.max));
         if power || encoding.differential {
             low = low.max(0.0);
         }
@@ -98,7 +125,7 @@ impl Encoder {
             (low, high) = (low.max(-1.0), high.min(1.0));
         }
         // Without a converter an input of 1 counts as full scale.
-        let full_scale = converter.as_ref().map_or(1.0, |c| c.min.abs().max(c.max.abs()));
+        let full_scale = converter.as_ref().map_or(1.0, |c| c.steps.min.abs().max(c.steps.max.abs()));
         let pairs = matches!(mode, EncodingMode::Complex | EncodingMode::Iq | EncodingMode::Phase);
         let width = match mode {
             EncodingMode::Complex | EncodingMode::Iq => 2 * inputs,
@@ -150,6 +177,11 @@ impl Encoder {
         self.gain.is_empty()
     }
 
+    /// What is sent for an input is the same in every call and row.
+    pub fn settled(&self) -> bool {
+        self.quiet() && self.converter.as_ref().is_none_or(|c| !c.stochastic())
+    }
+
     /// True if nothing random happens here.
     pub fn quiet(&self) -> bool {
         self.noise_std == 0.0
@@ -176,36 +208,67 @@ impl Encoder {
         if self.differential { &[Part::Plus, Part::Minus] } else { &[Part::Whole] }
     }
 
-    /// Encodes one row of a batch, `row` being its number in the logical batch. `numbers` is room for `width` numbers.
-    pub fn encode(&self, x: &[f64], part: Part, keys: EncoderKeys, row: u64, numbers: &mut [f64], out: &mut [f64]) {
-        let (sign, first) = match part {
-            Part::Whole | Part::Plus => (1.0, 0),
-            Part::Minus => (-1.0, x.len() as u64),
-        };
-        let rounding = self.converter.as_ref().filter(|c| c.stochastic()).map(|_| keys.rounding.with(row));
-        for (i, (number, x)) in numbers.iter_mut().zip(x).enumerate() {
-            *number = self.drive((sign * x).max(self.low).min(self.high));
-            let Some(converter) = &self.converter else { continue };
-            let code = converter.code(*number, rounding.map_or(0.0, |key| key.uniform(first + i as u64)));
-            *number = self.channels.get(i).map_or_else(|| converter.level(code), |c| converter.actual(*c, code));
-        }
+    /// Encodes rows `x` [rows, width] of a batch, the first of which is row `first_row` of the logical batch (`width` is another where light is sent backwards), into `out` [rows,
+    /// sent].
+    pub fn encode_rows<T: Real>(
+        &self,
+        x: &[f64],
+        part: Part,
+        keys: EncoderKeys,
+        (first_row, width): (u64, usize),
+        out: &mut [T],
+        room: &mut EncoderRoom,
+    ) {
+        let keys = keys.of(part);
+        let first = first_row.wrapping_mul(width as u64);
+        let EncoderRoom { numbers, chances } = room;
+        numbers.resize(x.len(), 0.0);
+        self.convert((x, width), part, (keys.rounding, first), numbers, chances);
         if self.noise_std > 0.0 {
-            keys.noise.with(row).add_normal(first, self.noise_std, numbers);
+            keys.noise.add_normal(first, self.noise_std, numbers);
         }
         self.light(numbers, out);
     }
 
+    /// Clips, drives and converts.
+    fn convert(
+        &self,
+        (x, width): (&[f64], usize),
+        part: Part,
+        (rounding, first): (Key, u64),
+        numbers: &mut [f64],
+        chances: &mut Vec<f64>,
+    ) {
+        let (sign, low, high) = (part.sign(), self.low, self.high);
+        let Some(converter) = &self.converter else { return self.drive(x, sign, numbers) };
+        let straight = self.mode != EncodingMode::Iq && self.channels.is_empty();
+        if straight && converter.rounding() == Rounding::Nearest {
+            return convert_nearest(x, sign, low, high, converter.steps, numbers);
+        }
+        self.drive(x, sign, numbers);
+        chances.resize(x.len(), 0.0);
+        if converter.stochastic() {
+            rounding.fill_uniform(first, chances);
+        }
+        let width = width.max(1);
+        for (numbers, chances) in numbers.chunks_exact_mut(width).zip(chances.chunks_exact(width)) {
+            for (i, (number, chance)) in numbers.iter_mut().zip(chances).enumerate() {
+                let code = converter.code(*number, *chance);
+                *number = self.channels.get(i).map_or_else(|| converter.level(code), |c| converter.actual(*c, code));
+            }
+        }
+    }
+
     /// Encodes one row without converters and noise.
     pub fn expect(&self, x: &[f64], part: Part, numbers: &mut [f64], out: &mut [f64]) {
-        let sign = if part == Part::Minus { -1.0 } else { 1.0 };
-        numbers.iter_mut().zip(x).for_each(|(n, x)| *n = self.drive((sign * x).max(self.low).min(self.high)));
+        self.drive(x, part.sign(), numbers);
         self.light(numbers, out);
     }
 
     /// The adjoint of [`expect`](Encoder::expect): adds dL/dx, given dL/dout. Clipping at the converter's ends counts as the
     /// identity; where no light can be less than none, nothing changes.
     pub fn pull(&self, x: &[f64], part: Part, dout: &[f64], dx: &mut [f64]) {
-        let sign = if part == Part::Minus { -1.0 } else { 1.0 };
+        let sign = part.sign();
         for (i, (dx, x)) in dx.iter_mut().zip(x).enumerate() {
             let signed = sign * x;
             let at = signed.max(self.low).min(self.high);
@@ -239,38 +302,77 @@ impl Encoder {
         self.gain.get(input).copied().unwrap_or(1.0)
     }
 
-    /// The drive that stands for a number.
-    fn drive(&self, x: f64) -> f64 {
-        if self.mode == EncodingMode::Iq { x.asin() / FRAC_PI_2 } else { x }
+    /// The drives that stand for numbers.
+    fn drive(&self, x: &[f64], sign: f64, numbers: &mut [f64]) {
+        let clipped = x.iter().map(|x| clip(sign * x, self.low, self.high));
+        if self.mode == EncodingMode::Iq {
+            numbers.iter_mut().zip(clipped).for_each(|(n, x)| *n = x.asin() / FRAC_PI_2);
+        } else {
+            numbers.iter_mut().zip(clipped).for_each(|(n, x)| *n = x);
+        }
     }
 
     /// From drives to fields or powers. Gains are those of amplitudes, or of powers where the numbers are powers.
-    fn light(&self, numbers: &[f64], out: &mut [f64]) {
+    fn light<T: Real>(&self, numbers: &mut [f64], out: &mut [T]) {
+        // Of each number, before it becomes two.
         match self.mode {
-            EncodingMode::Amplitude if self.powers => out.iter_mut().zip(numbers).for_each(|(o, x)| *o = x * x),
-            EncodingMode::Amplitude | EncodingMode::Complex => out.copy_from_slice(numbers),
+            EncodingMode::Amplitude if self.powers => numbers.iter_mut().for_each(|x| *x *= *x),
             // Noise cannot make a power negative.
-            EncodingMode::Intensity => out.iter_mut().zip(numbers).for_each(|(o, x)| *o = x.max(0.0)),
-            EncodingMode::Iq => out.iter_mut().zip(numbers).for_each(|(o, v)| *o = (FRAC_PI_2 * v).sin()),
-            EncodingMode::Phase => {
-                for (out, x) in out.chunks_exact_mut(2).zip(numbers) {
-                    (out[1], out[0]) = x.sin_cos();
+            EncodingMode::Intensity => numbers.iter_mut().for_each(|x| *x = x.max(0.0)),
+            EncodingMode::Iq => numbers.iter_mut().for_each(|v| *v = (FRAC_PI_2 * *v).sin()),
+            _ => {}
+        }
+        let doubled = matches!(self.mode, EncodingMode::Phase | EncodingMode::Differential);
+        if !self.gain.is_empty() && !doubled {
+            let each = if self.pairs { 2 } else { 1 };
+            for row in numbers.chunks_exact_mut(each * self.gain.len()) {
+                for (numbers, gain) in row.chunks_exact_mut(each).zip(&self.gain) {
+                    numbers.iter_mut().for_each(|x| *x *= gain);
                 }
             }
-            EncodingMode::Differential => {
-                for (out, x) in out.chunks_exact_mut(2).zip(numbers) {
-                    (out[0], out[1]) = (x.max(0.0), (-x).max(0.0));
+        }
+        if doubled {
+            for (row, out) in numbers.chunks_exact(self.width.max(1)).zip(out.chunks_exact_mut(self.sent.max(1))) {
+                for (i, (x, out)) in row.iter().zip(out.as_chunks_mut::<2>().0).enumerate() {
+                    let two = match self.mode {
+                        EncodingMode::Phase => [x.cos(), x.sin()],
+                        _ => [x.max(0.0), (-x).max(0.0)],
+                    };
+                    *out = two.map(|v| T::from_f64(self.gain_of(i) * v));
                 }
             }
+        } else if self.mode == EncodingMode::Intensity && !self.powers {
+            roots(numbers, out);
+        } else {
+            copy(numbers, out);
         }
-        if !self.gain.is_empty() {
-            let each = out.len() / self.gain.len();
-            for (out, gain) in out.chunks_exact_mut(each.max(1)).zip(&self.gain) {
-                out.iter_mut().for_each(|o| *o *= gain);
-            }
-        }
-        if self.mode == EncodingMode::Intensity && !self.powers {
-            out.iter_mut().for_each(|o| *o = o.max(0.0).sqrt());
-        }
+    }
+}
+
+levels! {
+    /// Clips and converts to the nearest level.
+    fn convert_nearest(x: &[f64], sign: f64, low: f64, high: f64, steps: Steps, out: &mut [f64]) = each_nearest;
+    fn roots<T>(x: &[f64], out: &mut [T]) = each_root;
+    fn copy<T>(x: &[f64], out: &mut [T]) = each_same;
+}
+
+#[inline(always)]
+fn each_nearest(x: &[f64], sign: f64, low: f64, high: f64, steps: Steps, out: &mut [f64]) {
+    for (out, x) in out.iter_mut().zip(x) {
+        *out = steps.level(steps.nearest(clip(sign * x, low, high)));
+    }
+}
+
+#[inline(always)]
+fn each_root<T: Real>(x: &[f64], out: &mut [T]) {
+    for (out, x) in out.iter_mut().zip(x) {
+        *out = T::from_f64(if *x > 0.0 { x.sqrt() } else { 0.0 });
+    }
+}
+
+#[inline(always)]
+fn each_same<T: Real>(x: &[f64], out: &mut [T]) {
+    for (out, x) in out.iter_mut().zip(x) {
+        *out = T::from_f64(*x);
     }
 }

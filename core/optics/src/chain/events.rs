@@ -44,6 +44,32 @@ pub(crate) struct Matter {
     pub slipped: bool,
 }
 
+impl Matter {
+    /// Nothing is the matter.
+    fn clear(&mut self) {
+        self.hot.clear();
+        self.dead.clear();
+        (self.shift_um, self.glitch, self.slipped) = (0.0, 0.0, false);
+    }
+}
+
+/// Most occurrences in a window: more have a probability below 10^-80.
+const MOST: usize = 64;
+
+/// The occurrences of a window, in order.
+struct Times {
+    times: [f64; MOST],
+    count: usize,
+}
+
+impl std::ops::Deref for Times {
+    type Target = [f64];
+
+    fn deref(&self) -> &[f64] {
+        &self.times[..self.count]
+    }
+}
+
 impl Events {
     /// `parameters` and `outputs`: how many there are.
     ///
@@ -82,6 +108,11 @@ impl Events {
     }
 
     /// True if slots can jump.
+    pub fn none(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Slots jump.
     pub fn of_slots(&self) -> bool {
         self.events.iter().any(|e| matches!(e.what, EventKind::Relock { .. }))
     }
@@ -92,15 +123,14 @@ impl Events {
     }
 
     /// Parameters that are stuck at the time of a write.
-    pub fn stuck(&self, time_s: f64) -> Vec<usize> {
-        let mut stuck = Vec::new();
+    pub fn stuck(&self, time_s: f64, stuck: &mut Vec<usize>) {
+        stuck.clear();
         for event in &self.events {
             match &event.what {
                 EventKind::StuckDac(parameters) if event.active(time_s) => stuck.extend(parameters),
                 _ => {}
             }
         }
-        stuck
     }
 
     /// True if the device has lost its parameters between a write and a query.
@@ -110,8 +140,8 @@ impl Events {
     }
 
     /// What is the matter at a time; what makes slots jump is added to `moved`.
-    pub fn at(&mut self, time_s: f64, places: &Places, moved: &mut Moved) -> Matter {
-        let mut matter = Matter::default();
+    pub fn at(&mut self, time_s: f64, places: &Places, moved: &mut Moved, matter: &mut Matter) {
+        matter.clear();
         for event in &mut self.events {
             if let EventKind::Relock { .. } = event.what {
                 event.jump(time_s, places, moved);
@@ -129,7 +159,6 @@ impl Events {
                 EventKind::Relock { .. } | EventKind::StuckDac(_) | EventKind::StateLost => {}
             }
         }
-        matter
     }
 
     /// One line for each kind of event, for people.
@@ -158,29 +187,36 @@ impl Timed {
             When::At(times) => times.iter().copied().find(|t| *t > from && *t <= to),
             When::Poisson(rate) => (window(from, *rate)..=window(to, *rate))
                 .take_while(|_| *rate > 0.0)
-                .find_map(|w| self.within(w, *rate).into_iter().find(|t| *t > from && *t <= to)),
+                .find_map(|w| self.within(w, *rate).iter().copied().find(|t| *t > from && *t <= to)),
         }
     }
 
-    /// Times of a window, in order.
-    fn within(&self, window: u64, rate: f64) -> Vec<f64> {
+    fn within(&self, window: u64, rate: f64) -> Times {
+        let mut found = Times { times: [0.0; MOST], count: 0 };
         if window >= HORIZON {
-            return Vec::new();
+            return found;
         }
         let key = self.key.with(window);
-        let (u, mut count, mut term) = (key.uniform(0), 0u64, 1.0 / E);
+        let (u, mut term) = (key.uniform(0), 1.0 / E);
         let mut below = term;
-        while u >= below && count < 64 {
-            count += 1;
-            term /= count as f64;
+        while u >= below && found.count < MOST {
+            found.times[found.count] = (window as f64 + key.uniform(1 + found.count as u64)) / rate;
+            found.count += 1;
+            term /= found.count as f64;
             below += term;
         }
-        let mut times: Vec<f64> = (0..count).map(|i| (window as f64 + key.uniform(1 + i)) / rate).collect();
-        times.sort_by(f64::total_cmp);
-        times
+        found.times[..found.count].sort_unstable_by(f64::total_cmp);
+        found
     }
 
     fn jump(&mut self, time_s: f64, places: &Places, moved: &mut Moved) {
+        // Out of the way while the times are asked for.
+        let mut jumped = self.jumped.take();
+        self.jump_from(time_s, places, moved, &mut jumped);
+        self.jumped = jumped;
+    }
+
+    fn jump_from(&self, time_s: f64, places: &Places, moved: &mut Moved, jumped: &mut Option<(u64, Vec<f64>)>) {
         let EventKind::Relock { slots, sigma } = &self.what else { return };
         let from = time_s - self.duration_s;
         let (key, sigma) = (self.key.named("jump"), *sigma);
@@ -199,18 +235,17 @@ impl Timed {
                 let mut first = window(from, rate);
                 if from == f64::NEG_INFINITY {
                     // Whole windows before this one are kept.
-                    let (mut done, mut sum) = self
-                        .jumped
-                        .take()
-                        .filter(|(done, _)| *done <= now)
-                        .unwrap_or((0, vec![0.0; moved.added.len()]));
-                    while done < now {
-                        let count = self.within(done, rate).len();
-                        (0..count).for_each(|k| each(done << 8 | k as u64, &mut sum));
-                        done += 1;
+                    let (done, sum) = jumped.get_or_insert_with(|| (0, vec![0.0; moved.added.len()]));
+                    if *done > now {
+                        *done = 0;
+                        sum.fill(0.0);
                     }
-                    moved.added.iter_mut().zip(&sum).for_each(|(a, s)| *a += s);
-                    self.jumped = Some((done, sum));
+                    while *done < now {
+                        let count = self.within(*done, rate).len();
+                        (0..count).for_each(|k| each(*done << 8 | k as u64, sum));
+                        *done += 1;
+                    }
+                    moved.added.iter_mut().zip(&*sum).for_each(|(a, s)| *a += s);
                     first = now;
                 }
                 for w in first..=now {

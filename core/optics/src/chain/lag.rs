@@ -6,7 +6,6 @@
 //! fixed while a group is answered.
 
 use blackbeam_plugin::Call;
-use std::sync::Arc;
 
 /// What a write leaves behind.
 #[derive(Clone, Debug)]
@@ -16,9 +15,9 @@ pub(crate) struct Configured {
     /// All parameters as applied: what the codes stand for by the nominal curves.
     pub applied: Vec<f64>,
     /// What the actuators bring about in the end, parameter by parameter: values, or powers where those mix.
-    pub target: Arc<[f64]>,
-    /// What they did when this was written. None where nothing lags.
-    pub from: Option<Arc<[f64]>>,
+    pub target: Vec<f64>,
+    /// What they did when this was written. Empty where nothing lags.
+    pub from: Vec<f64>,
     /// Largest change of a trainable parameter.
     pub change: f64,
     /// The write.
@@ -47,15 +46,22 @@ impl Settling {
     }
 
     /// What the actuators do at a time.
-    pub fn state(&self, configured: &Configured, time_s: f64) -> Arc<[f64]> {
-        let Some(from) = &configured.from else { return Arc::clone(&configured.target) };
+    pub fn state(&self, configured: &Configured, time_s: f64, out: &mut Vec<f64>) {
+        out.clone_from(&configured.target);
+        if configured.from.is_empty() {
+            return;
+        }
         let dt = (time_s - self.began(configured)).max(0.0);
-        let pairs = configured.target.iter().zip(from.iter()).zip(&self.tau_s);
-        pairs
-            .map(
-                |((target, from), tau)| if *tau > 0.0 { target + (from - target) * (-dt / tau).exp() } else { *target },
-            )
-            .collect()
+        // Neighbours mostly have the same time constant.
+        let (mut last, mut left) = (0.0, 0.0);
+        for ((state, from), &tau) in out.iter_mut().zip(&configured.from).zip(&self.tau_s) {
+            if tau > 0.0 {
+                if tau != last {
+                    (last, left) = (tau, (-dt / tau).exp());
+                }
+                *state += (from - *state) * left;
+            }
+        }
     }
 
     /// Lets `next` start from what `last` has become by then.
@@ -65,6 +71,30 @@ impl Settling {
         }
         let changes = last.asked.iter().zip(&next.asked).map(|(a, b)| (a - b).abs());
         next.change = changes.fold(0.0, f64::max);
-        next.from = Some(self.state(last, self.began(next)));
+        let began = self.began(next);
+        self.state(last, began, &mut next.from);
+    }
+}
+
+impl Configured {
+    /// Nothing is written yet.
+    pub fn empty(call: &Call) -> Self {
+        Configured {
+            asked: Vec::new(),
+            applied: Vec::new(),
+            target: Vec::new(),
+            from: Vec::new(),
+            change: 0.0,
+            call: *call,
+        }
+    }
+
+    /// Becomes a copy of another, in the same room.
+    pub fn copy(&mut self, other: &Configured) {
+        self.asked.clone_from(&other.asked);
+        self.applied.clone_from(&other.applied);
+        self.target.clone_from(&other.target);
+        self.from.clone_from(&other.from);
+        (self.change, self.call) = (other.change, other.call);
     }
 }

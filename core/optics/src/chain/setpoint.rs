@@ -8,19 +8,23 @@
 //! block without an actuator, or whose actuator has no DAC, holds exactly what is asked.
 
 use super::{
-    converter::Converter,
+    converter::{Converter, Steps},
     crosstalk::Kernel,
     curve,
     lag::{Configured, Settling},
+    levels::levels,
 };
 use crate::{
     keys::{Place, Places, Source, call_key, draw_all, runs},
     program::Spot,
     slots::targets,
 };
-use blackbeam_netlist::circuit::{Actuator, Circuit, Curve, Flicker};
+use blackbeam_netlist::circuit::{Actuator, Circuit, Curve, Flicker, Rounding};
 use blackbeam_plugin::{Call, Key, PluginError, Result};
-use std::{f64::consts::TAU, ops::Range};
+use std::{
+    f64::consts::{FRAC_1_PI, PI, TAU},
+    ops::Range,
+};
 
 /// What drives some parameters.
 struct Drive {
@@ -39,16 +43,26 @@ struct Drive {
     /// With its phase at time 0.
     flicker: Option<(Flicker, f64)>,
     phase_noise_std: f64,
+    /// Neighbours among the places of its parameters: (first, number of them).
+    runs: Vec<(usize, usize)>,
+}
+
+/// Buffers of one thread.
+#[derive(Default)]
+pub(crate) struct SetPointRoom {
+    input: Vec<f64>,
+    output: Vec<f64>,
 }
 
 /// The chain from set points to physical parameters of one device.
 pub(crate) struct SetPoints {
     drives: Vec<Drive>,
     places: Vec<Place>,
-    /// Neighbours among the places of one block: (first, number of them).
-    runs: Vec<(usize, usize)>,
     gain: Vec<f64>,
     offset: Vec<f64>,
+    /// Not all gains are 1; not all offsets are 0.
+    gained: bool,
+    shifted: bool,
     rounding: Key,
     phase_noise: Key,
     pub settling: Settling,
@@ -83,17 +97,14 @@ impl SetPoints {
         let mut this = SetPoints {
             drives: Vec::with_capacity(circuit.actuators.len()),
             places: parameter_places(circuit, places),
-            runs: Vec::new(),
             gain: vec![1.0; count],
             offset: vec![0.0; count],
+            gained: false,
+            shifted: false,
             rounding: root.named("parameter rounding"),
             phase_noise: root.named("phase noise"),
             settling: Settling { tau_s: Vec::new(), charged: (0.0, 0.0) },
         };
-        for range in &ranges {
-            let of_block = runs(&this.places[range.clone()]);
-            this.runs.extend(of_block.into_iter().map(|(first, len)| (range.start + first, len)));
-        }
         let mut driven = vec![false; ranges.len()];
         for actuator in &circuit.actuators {
             for &index in &actuator.drives {
@@ -112,11 +123,18 @@ impl SetPoints {
             }
             let mine_spots: Vec<Spot> = mine.iter().cloned().flatten().map(|i| spots[i]).collect();
             let ranked = actuator.drives.iter().any(|&i| circuit.parameters[i].grid.is_empty());
-            this.drives.push(Drive::new(actuator, mine, &mine_spots, ranked, device.named(&actuator.name))?);
+            let mut drive = Drive::new(actuator, mine, &mine_spots, ranked, device.named(&actuator.name))?;
+            for range in &drive.parameters {
+                let of_block = runs(&this.places[range.clone()]).into_iter();
+                drive.runs.extend(of_block.map(|(first, len)| (range.start + first, len)));
+            }
+            this.drives.push(drive);
         }
         if this.gain.iter().chain(&this.offset).any(|v| !v.is_finite()) {
             return Err(PluginError::settings("a gain or an offset of an actuator is not finite"));
         }
+        this.gained = this.gain.iter().any(|&g| g != 1.0);
+        this.shifted = this.offset.iter().any(|&o| o != 0.0);
         if this.drives.iter().any(|d| d.tau_s > 0.0) {
             this.settling.tau_s = vec![0.0; count];
             for drive in &this.drives {
@@ -131,15 +149,10 @@ impl SetPoints {
         self.drives.iter().any(|d| d.slew_per_s.is_finite())
     }
 
-    /// What the converters hold and the actuators do when `values` (admitted, of all parameters) are written after `last`.
-    /// `stuck` parameters stay where they are.
-    pub fn configure(
-        &self,
-        mut values: Vec<f64>,
-        call: &Call,
-        last: Option<&Configured>,
-        stuck: &[usize],
-    ) -> Configured {
+    /// What the converters hold and the actuators do when `next.applied` (admitted, of all parameters) is written after
+    /// `last`. `stuck` parameters stay where they are.
+    pub fn configure(&self, call: &Call, last: Option<&Configured>, stuck: &[usize], next: &mut Configured) {
+        let Configured { applied: values, target, .. } = next;
         if let Some(last) = last {
             let dt = (call.time_s - last.call.time_s).max(0.0);
             for drive in self.drives.iter().filter(|d| d.slew_per_s.is_finite()) {
@@ -147,37 +160,51 @@ impl SetPoints {
                 drive.all().for_each(|i| values[i] = values[i].max(last.applied[i] - most).min(last.applied[i] + most));
             }
         }
-        let mut target = values.clone();
+        target.clone_from(values);
         for drive in &self.drives {
-            let Some(converter) = &drive.converter else {
-                drive.all().for_each(|i| target[i] = drive.effect(values[i]));
-                continue;
-            };
-            let chance = converter.stochastic().then(|| call_key(self.rounding, call));
-            let mut chances = chance.map(Source::new);
-            for i in drive.all() {
-                let Place { path, element } = self.places[i];
-                let chance = chances.as_mut().map_or(0.0, |source| source.at(path).uniform(element));
-                let wanted = curve::drive(&drive.curve, values[i], (converter.min, converter.max));
-                let code = converter.code(wanted, chance);
-                let nominal = converter.level(code);
-                values[i] = curve::phase(&drive.curve, nominal);
-                let bent = converter.bent();
-                let real = if bent { converter.actual(converter.channel(self.places[i]), code) } else { nominal };
-                target[i] = match (drive.powers, bent) {
-                    (true, _) => drive.power(real),
-                    (false, true) => curve::phase(&drive.curve, real),
-                    (false, false) => values[i],
-                };
+            match &drive.converter {
+                None if !drive.powers => {}
+                None => drive.all().for_each(|i| target[i] = drive.effect(values[i])),
+                Some(converter) => self.convert(drive, converter, call, (values, target)),
             }
         }
-        target.iter_mut().zip(&self.gain).for_each(|(t, gain)| *t *= gain);
+        if self.gained {
+            target.iter_mut().zip(&self.gain).for_each(|(t, gain)| *t *= gain);
+        }
         for &i in stuck {
             if let (Some(last), Some(_)) = (last, values.get(i)) {
                 (values[i], target[i]) = (last.applied[i], last.target[i]);
             }
         }
-        Configured { asked: Vec::new(), applied: values, target: target.into(), from: None, change: 0.0, call: *call }
+        next.from.clear();
+        (next.change, next.call) = (0.0, *call);
+    }
+
+    /// From what is asked for to what the codes stand for, and what they bring about.
+    fn convert(&self, drive: &Drive, converter: &Converter, call: &Call, (values, target): (&mut [f64], &mut [f64])) {
+        let bent = converter.bent();
+        if let Some(stairs) = drive.stairs(converter) {
+            for range in &drive.parameters {
+                climb(stairs, &mut values[range.clone()], &mut target[range.clone()]);
+            }
+            return;
+        }
+        let chance = converter.stochastic().then(|| call_key(self.rounding, call));
+        let mut chances = chance.map(Source::new);
+        for i in drive.all() {
+            let Place { path, element } = self.places[i];
+            let chance = chances.as_mut().map_or(0.0, |source| source.at(path).uniform(element));
+            let wanted = curve::drive(&drive.curve, values[i], (converter.steps.min, converter.steps.max));
+            let code = converter.code(wanted, chance);
+            let nominal = converter.level(code);
+            values[i] = curve::phase(&drive.curve, nominal);
+            let real = if bent { converter.actual(converter.channel(self.places[i]), code) } else { nominal };
+            target[i] = match (drive.powers, bent) {
+                (true, _) => drive.power(real),
+                (false, true) => curve::phase(&drive.curve, real),
+                (false, false) => values[i],
+            };
+        }
     }
 
     /// What the actuators do without converters: for exact derivatives.
@@ -188,43 +215,55 @@ impl SetPoints {
         target
     }
 
-    /// From what the actuators do to physical parameters at a time; `write` brings its phase noise.
-    pub fn physical(&self, state: &[f64], time_s: f64, write: Option<&Call>) -> Vec<f64> {
+    /// Physical parameters of a configuration at a time, with the phase noise of its write.
+    pub fn at(&self, configured: &Configured, time_s: f64, values: &mut Vec<f64>, room: &mut SetPointRoom) {
+        self.settling.state(configured, time_s, values);
+        self.bring(time_s, values, room);
+        for drive in self.drives.iter().filter(|d| d.phase_noise_std > 0.0) {
+            let mut source = Source::new(call_key(self.phase_noise, &configured.call));
+            for &(first, len) in &drive.runs {
+                let Place { path, element } = self.places[first];
+                source.at(path).add_normal(element, drive.phase_noise_std, &mut values[first..first + len]);
+            }
+        }
+    }
+
+    /// From what the actuators do to physical parameters at a time, without noise.
+    pub fn physical(&self, state: &[f64], time_s: f64) -> Vec<f64> {
         let mut values = state.to_vec();
+        self.bring(time_s, &mut values, &mut SetPointRoom::default());
+        values
+    }
+
+    /// Crosstalk, flicker and static offsets.
+    fn bring(&self, time_s: f64, values: &mut [f64], room: &mut SetPointRoom) {
         for drive in &self.drives {
             if let Some(kernel) = &drive.kernel {
-                drive.mix(&mut values, |input, out| kernel.apply(input, out));
+                drive.mix(values, room, |input, out| kernel.apply(input, out));
             }
             if drive.powers {
                 drive.all().for_each(|i| values[i] = curve::phase(&drive.curve, drive.drive_of_power(values[i])));
             }
             if let Some((flicker, phase)) = &drive.flicker {
                 let added = flicker.amplitude * (TAU * (flicker.frequency_hz * time_s).fract() + phase).sin();
-                drive.all().for_each(|i| values[i] += added);
-            }
-        }
-        values.iter_mut().zip(&self.offset).for_each(|(v, offset)| *v += offset);
-        let Some(write) = write else { return values };
-        for drive in self.drives.iter().filter(|d| d.phase_noise_std > 0.0) {
-            let mut source = Source::new(call_key(self.phase_noise, write));
-            for range in &drive.parameters {
-                for &(first, len) in self.runs.iter().filter(|(first, _)| range.contains(first)) {
-                    let Place { path, element } = self.places[first];
-                    source.at(path).add_normal(element, drive.phase_noise_std, &mut values[first..first + len]);
+                for range in &drive.parameters {
+                    values[range.clone()].iter_mut().for_each(|v| *v += added);
                 }
             }
         }
-        values
+        if self.shifted {
+            values.iter_mut().zip(&self.offset).for_each(|(v, offset)| *v += offset);
+        }
     }
 
     /// The adjoint of [`effect`](SetPoints::effect) and [`physical`](SetPoints::physical): dL/dphysical in, dL/dapplied out.
     pub fn pull(&self, applied: &[f64], gradient: &mut [f64]) {
-        let effect = self.effect(applied);
+        let (effect, mut room) = (self.effect(applied), SetPointRoom::default());
         for drive in &self.drives {
             if drive.powers {
                 let mut powers = effect.clone();
                 if let Some(kernel) = &drive.kernel {
-                    drive.mix(&mut powers, |input, out| kernel.apply(input, out));
+                    drive.mix(&mut powers, &mut room, |input, out| kernel.apply(input, out));
                 }
                 drive.all().for_each(|i| {
                     let v = drive.drive_of_power(powers[i]);
@@ -233,7 +272,7 @@ impl SetPoints {
                 });
             }
             if let Some(kernel) = &drive.kernel {
-                drive.mix(gradient, |input, out| kernel.apply_transposed(input, out));
+                drive.mix(gradient, &mut room, |input, out| kernel.apply_transposed(input, out));
             }
             if drive.powers {
                 drive.all().for_each(|i| {
@@ -255,6 +294,16 @@ impl SetPoints {
     /// True if all values are just what their parameters say, but for rounding and what is added to them.
     pub fn independent(&self) -> bool {
         self.local() && self.gain.iter().all(|&g| g == 1.0)
+    }
+
+    /// True if a write brings about nothing but what it asks: each parameter acts on its own value alone, whenever it is
+    /// written.
+    pub fn alone(&self) -> bool {
+        let still = |d: &Drive| {
+            let certain = d.converter.as_ref().is_none_or(|c| !c.stochastic());
+            certain && d.flicker.is_none() && d.phase_noise_std == 0.0
+        };
+        self.local() && self.drives.iter().all(still)
     }
 
     /// True if parameters only act on their own value.
@@ -279,10 +328,11 @@ impl Drive {
         let what = format!("actuator `{}`", actuator.name);
         let converter = actuator.dac.as_ref().map(|dac| Converter::new(&what, dac, key)).transpose()?;
         if let Some(c) = &converter {
-            let (low, high) = (curve::phase(&actuator.curve, c.min), curve::phase(&actuator.curve, c.max));
-            let falls = c.min < 0.0 && matches!(actuator.curve, Curve::Square { .. });
+            let (low, high) = (curve::phase(&actuator.curve, c.steps.min), curve::phase(&actuator.curve, c.steps.max));
+            let falls = c.steps.min < 0.0 && matches!(actuator.curve, Curve::Square { .. });
             if falls || !(low.is_finite() && high.is_finite() && low < high) {
-                let message = format!("{what}: its curve does not increase all the way from {} to {}", c.min, c.max);
+                let message =
+                    format!("{what}: its curve does not increase all the way from {} to {}", c.steps.min, c.steps.max);
                 return Err(PluginError::settings(message));
             }
         }
@@ -301,7 +351,7 @@ impl Drive {
             Curve::Polynomial(_) | Curve::Table(_) => true,
         };
         let powers = actuator.crosstalk_in_power && actuator.crosstalk.is_some() && curved;
-        if powers && converter.as_ref().is_none_or(|c| c.min < 0.0) {
+        if powers && converter.as_ref().is_none_or(|c| c.steps.min < 0.0) {
             let message = "crosstalk of powers needs a `dac` whose range starts at 0 or above";
             return Err(PluginError::settings(format!("{what}: {message}")));
         }
@@ -317,6 +367,7 @@ impl Drive {
             slew_per_s: actuator.slew_per_s,
             flicker: actuator.flicker.map(|f| (f, TAU * key.named("flicker").uniform(0))),
             phase_noise_std: actuator.phase_noise_std,
+            runs: Vec::new(),
         })
     }
 
@@ -326,7 +377,7 @@ impl Drive {
 
     /// The drive for a value by the nominal curve.
     fn drive(&self, value: f64) -> f64 {
-        let range = self.converter.as_ref().map_or((f64::NEG_INFINITY, f64::INFINITY), |c| (c.min, c.max));
+        let range = self.converter.as_ref().map_or((f64::NEG_INFINITY, f64::INFINITY), |c| (c.steps.min, c.steps.max));
         if self.converter.is_none() && matches!(self.curve, Curve::Polynomial(_)) {
             // No range to search in; nothing needs it.
             return f64::NAN;
@@ -354,23 +405,47 @@ impl Drive {
 
     fn resolution(&self, (low, high): (f64, f64)) -> f64 {
         let Some(c) = &self.converter else { return 0.0 };
-        let code = |phase| c.code(curve::drive(&self.curve, phase, (c.min, c.max)), 0.0) as u32;
+        let code = |phase| c.code(curve::drive(&self.curve, phase, (c.steps.min, c.steps.max)), 0.0) as u32;
         let at = |code: u32| curve::phase(&self.curve, c.level(f64::from(code)));
         (code(low)..code(high)).map(|k| at(k + 1) - at(k)).fold(0.0, f64::max)
     }
 
-    fn mix(&self, values: &mut [f64], apply: impl Fn(&[f64], &mut [f64])) {
-        let input: Vec<f64> = self.all().map(|i| values[i]).collect();
-        let mut out = vec![0.0; input.len()];
-        apply(&input, &mut out);
-        self.all().zip(out).for_each(|(i, v)| values[i] = v);
+    fn mix(&self, values: &mut [f64], room: &mut SetPointRoom, apply: impl Fn(&[f64], &mut [f64])) {
+        let SetPointRoom { input, output } = room;
+        input.clear();
+        self.parameters.iter().for_each(|range| input.extend_from_slice(&values[range.clone()]));
+        output.resize(input.len(), 0.0);
+        apply(input, output);
+        let mut rest = &output[..];
+        for range in &self.parameters {
+            let (mine, others) = rest.split_at(range.len());
+            values[range.clone()].copy_from_slice(mine);
+            rest = others;
+        }
+    }
+
+    /// The way through the converter as a closed form, where there is one.
+    fn stairs(&self, converter: &Converter) -> Option<Stairs> {
+        let curve = match self.curve {
+            Curve::Direct => Bend::Direct,
+            Curve::Linear { pi } => Bend::Linear { pi },
+            Curve::Square { pi } => Bend::Square { pi },
+            Curve::Polynomial(_) | Curve::Table(_) => return None,
+        };
+        let effect = match (self.powers, self.squared) {
+            (false, _) => Effect::Value,
+            (true, false) => Effect::Drive,
+            (true, true) => Effect::DriveSquared,
+        };
+        let nearest = converter.rounding() == Rounding::Nearest && !converter.bent();
+        nearest.then_some(Stairs { steps: converter.steps, curve, effect })
     }
 
     /// What is wrong with it; None if nothing is.
     fn explain(&self) -> Option<String> {
         let mut parts: Vec<String> = Vec::new();
         if let Some(c) = &self.converter {
-            parts.push(format!("DAC of {} levels from {} to {}", c.top + 1.0, c.min, c.max));
+            parts.push(format!("DAC of {} levels from {} to {}", c.steps.top + 1.0, c.steps.min, c.steps.max));
             if c.bent() {
                 parts.push("integral non-linearity".into());
             }
@@ -391,5 +466,71 @@ impl Drive {
             parts.push(format!("error of {} at every write", self.phase_noise_std));
         }
         (!parts.is_empty()).then(|| format!("actuator `{}`: {}", self.name, parts.join(", ")))
+    }
+}
+
+/// From a value to the nearest code and back, without chance and errors.
+#[derive(Clone, Copy)]
+struct Stairs {
+    steps: Steps,
+    curve: Bend,
+    effect: Effect,
+}
+
+/// A nominal curve that has an inverse in closed form.
+#[derive(Clone, Copy)]
+enum Bend {
+    /// phase = drive
+    Direct,
+    /// phase = pi (drive / drive of pi)
+    Linear { pi: f64 },
+    /// phase = pi (drive / drive of pi)^2
+    Square { pi: f64 },
+}
+
+/// What an actuator does.
+#[derive(Clone, Copy, PartialEq)]
+enum Effect {
+    Value,
+    Drive,
+    DriveSquared,
+}
+
+levels! {
+    /// Values become what their codes stand for; `target` what those bring about.
+    fn climb(stairs: Stairs, values: &mut [f64], target: &mut [f64]) = each_climbed;
+}
+
+#[inline(always)]
+fn each_climbed(stairs: Stairs, values: &mut [f64], target: &mut [f64]) {
+    let Stairs { steps, curve, effect } = stairs;
+    let nominal = |drive: f64| steps.level(steps.nearest(drive));
+    // One short loop after the other: each becomes vectors.
+    match curve {
+        Bend::Direct => {
+            for (value, target) in values.iter_mut().zip(&mut *target) {
+                *target = nominal(*value);
+                *value = *target;
+            }
+        }
+        Bend::Linear { pi } => {
+            for (value, target) in values.iter_mut().zip(&mut *target) {
+                *target = nominal(*value * (pi * FRAC_1_PI));
+                *value = PI * (*target / pi);
+            }
+        }
+        Bend::Square { pi } => {
+            for (value, target) in values.iter_mut().zip(&mut *target) {
+                let positive = if *value > 0.0 { *value } else { 0.0 };
+                *target = nominal(pi * (positive * FRAC_1_PI).sqrt());
+                let ratio = *target / pi;
+                *value = PI * (ratio * ratio);
+            }
+        }
+    }
+    match effect {
+        Effect::Value => target.copy_from_slice(values),
+        Effect::Drive => {}
+        Effect::DriveSquared => target.iter_mut().for_each(|drive| *drive *= *drive),
     }
 }

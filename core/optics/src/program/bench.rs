@@ -7,6 +7,7 @@ use super::{
 };
 use crate::fabrication::Fabrication;
 use blackbeam_freespace::{Chain, Cotangent, Element, Grid, Mask, MaskGradient, Masks, Workspace};
+use blackbeam_kernels::Real;
 use blackbeam_netlist::circuit::{Circuit, Port, ReadoutMode, SlmKind};
 use blackbeam_plugin::{PluginError, Result};
 use num_complex::Complex64;
@@ -32,6 +33,23 @@ pub(crate) struct Bench {
 pub(crate) struct Loaded {
     chain: Arc<Chain>,
     masks: Masks,
+}
+
+/// Memory of one thread for fields on their way.
+#[derive(Default)]
+pub(crate) struct BenchRoom {
+    work: Option<Workspace>,
+    field: Vec<Complex64>,
+    powers: Vec<f64>,
+    amplitudes: Vec<Complex64>,
+}
+
+impl BenchRoom {
+    /// The field, and the workspace: made anew if it is of another chain.
+    fn of(&mut self, chain: &Chain) -> (&[Complex64], &mut Workspace) {
+        let work = self.work.take().filter(|work| chain.owns(work));
+        (&self.field, self.work.insert(work.unwrap_or_else(|| chain.workspace())))
+    }
 }
 
 fn failed(error: blackbeam_freespace::Error) -> PluginError {
@@ -114,6 +132,24 @@ impl Bench {
     /// Values that are not finite.
     pub fn load(&self, slots: &[f64], shift_um: f64) -> Result<Loaded> {
         let chain = self.chain(shift_um)?;
+        let mut loaded = Loaded { masks: chain.masks(), chain };
+        self.show(slots, &mut loaded.masks)?;
+        Ok(loaded)
+    }
+
+    /// As [`load`](Bench::load), in the memory of `loaded`.
+    ///
+    /// # Errors
+    /// As [`load`](Bench::load); `loaded` is then undefined.
+    pub fn reload(&self, slots: &[f64], shift_um: f64, loaded: &mut Loaded) -> Result<()> {
+        let chain = self.chain(shift_um)?;
+        if !Arc::ptr_eq(&chain, &loaded.chain) {
+            *loaded = Loaded { masks: chain.masks(), chain };
+        }
+        self.show(slots, &mut loaded.masks)
+    }
+
+    fn show(&self, slots: &[f64], masks: &mut Masks) -> Result<()> {
         let mask = |m: &Modulator| {
             let slots = &slots[m.slots.clone()];
             match m.kind {
@@ -122,9 +158,49 @@ impl Bench {
                 SlmKind::Complex => Mask { phase: &slots[..m.pixels], amplitude: &slots[m.pixels..] },
             }
         };
-        let mut masks = chain.masks();
-        masks.load(&self.modulators.iter().map(mask).collect::<Vec<_>>()).map_err(failed)?;
-        Ok(Loaded { chain, masks })
+        masks.load(&self.modulators.iter().map(mask).collect::<Vec<_>>()).map_err(failed)
+    }
+
+    /// Sends the rows of a batch: `inputs` [rows, pixels] reals, or (re, im) `pairs`; `out` [rows, outputs] takes powers, or
+    /// (re, im) pairs. Nothing is allocated once `room` has been used.
+    ///
+    /// # Errors
+    /// Slices of a wrong length.
+    pub fn apply_rows<T: Real>(
+        &self,
+        loaded: &Loaded,
+        (inputs, pairs): (&[T], bool),
+        out: &mut [T],
+        room: &mut BenchRoom,
+    ) -> Result<()> {
+        let (outputs, pixels) = self.shape();
+        let width = if pairs { 2 * pixels } else { pixels };
+        let height = if self.powers { outputs } else { 2 * outputs };
+        for (row, out) in inputs.chunks_exact(width).zip(out.chunks_exact_mut(height)) {
+            enter(row, pairs, &mut room.field);
+            let (field, work) = room.of(&loaded.chain);
+            loaded.chain.forward(field, &loaded.masks, work).map_err(failed)?;
+            self.read(loaded, out, room)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what has come through the chain.
+    fn read<T: Real>(&self, loaded: &Loaded, out: &mut [T], room: &mut BenchRoom) -> Result<()> {
+        let BenchRoom { work, powers, amplitudes, .. } = room;
+        let Some(work) = work else { return Ok(()) };
+        if self.powers {
+            powers.resize(out.len(), 0.0);
+            loaded.chain.powers(work, powers).map_err(failed)?;
+            out.iter_mut().zip(powers).for_each(|(out, p)| *out = T::from_f64(*p));
+            return Ok(());
+        }
+        amplitudes.resize(out.len() / 2, Complex64::ZERO);
+        loaded.chain.amplitudes(work, amplitudes).map_err(failed)?;
+        for (out, a) in out.chunks_exact_mut(2).zip(amplitudes) {
+            (out[0], out[1]) = (T::from_f64(a.re), T::from_f64(a.im));
+        }
+        Ok(())
     }
 
     /// Sends one field; `out` takes powers, or (re, im) pairs.
@@ -181,6 +257,16 @@ impl Bench {
             let target = &mut dslots[m.slots.clone()];
             target.iter_mut().zip(parts.into_iter().flatten()).for_each(|(d, g)| *d += g);
         }
+    }
+}
+
+/// Encoded reals as a field.
+fn enter<T: Real>(row: &[T], pairs: bool, field: &mut Vec<Complex64>) {
+    field.clear();
+    if pairs {
+        field.extend(row.chunks_exact(2).map(|f| Complex64::new(f[0].to_f64(), f[1].to_f64())));
+    } else {
+        field.extend(row.iter().map(|f| Complex64::from(f.to_f64())));
     }
 }
 

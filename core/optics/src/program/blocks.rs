@@ -2,10 +2,11 @@
 
 use super::{Field, Generator, generator};
 use crate::fabrication::Fabrication;
-use blackbeam_components::{Component, Cx, Dual, Passivity, Scatter, Sink};
+use blackbeam_components::{Component, Cx, Dual, Passivity, Scatter, Sink, Sweep};
+use blackbeam_kernels::Level;
 use blackbeam_netlist::circuit::{Circuit, Imported, Kind, Quantity};
 use blackbeam_plugin::{PluginError, Result, structure};
-use blackbeam_scattering::Entry;
+use blackbeam_scattering::{Entry, Values};
 use num_complex::Complex64;
 use std::ops::Range;
 
@@ -43,6 +44,22 @@ pub(crate) struct Block {
 pub(crate) struct Blocks {
     pub all: Vec<Block>,
     pub entries: Vec<Entry>,
+    lanes: usize,
+    /// Where the numbers of each entry begin.
+    places: Vec<usize>,
+    /// Entries with a number for each wavelength; the others have one for all.
+    varies: Vec<bool>,
+    /// Numbers in all.
+    count: usize,
+}
+
+/// The values of all entries, and what it takes to compute them.
+#[derive(Default)]
+pub(crate) struct Numbers {
+    re: Vec<f64>,
+    im: Vec<f64>,
+    matrix: Field,
+    imported: Vec<Complex64>,
 }
 
 impl Blocks {
@@ -120,22 +137,61 @@ impl Blocks {
         block
     }
 
-    /// The values of all entries, `values[entry * lanes + lane]`.
+    /// Gives the entries their places, for so many wavelengths; all blocks must be there. What is the same at all wavelengths
+    /// stands once, and what is the same both ways.
+    pub fn lay_out(&mut self, lanes: usize) {
+        self.lanes = lanes;
+        let mut count = 0;
+        self.places.resize(self.entries.len(), usize::MAX);
+        self.varies.resize(self.entries.len(), false);
+        for block in &self.all {
+            let varies = block.dispersive();
+            for at in block.first..block.first + block.count {
+                let Entry { from, to, .. } = self.entries[at];
+                let twin = block.at(to, from).filter(|_| block.reciprocal()).map(|twin| self.places[twin]);
+                self.varies[at] = varies;
+                self.places[at] = match twin {
+                    Some(known) if known != usize::MAX => known,
+                    _ => count,
+                };
+                if self.places[at] == count {
+                    count += if varies { lanes } else { 1 };
+                }
+            }
+        }
+        self.count = count;
+    }
+
+    /// Computes the values of all entries.
     ///
     /// # Errors
     /// `SETTINGS` for imported data that say nothing of a wavelength.
-    pub fn values(&self, slots: &[f64], wavelengths: &[f64], values: &mut Vec<Complex64>) -> Result<()> {
-        values.clear();
-        values.resize(self.entries.len() * wavelengths.len(), Complex64::ZERO);
-        self.all.iter().try_for_each(|block| block.values(slots, wavelengths, values))
+    pub fn compute(&self, slots: &[f64], wavelengths: &[f64], numbers: &mut Numbers) -> Result<()> {
+        numbers.re.resize(self.count, 0.0);
+        numbers.im.resize(self.count, 0.0);
+        self.all.iter().try_for_each(|block| block.compute(self, slots, wavelengths, numbers))
     }
 
-    /// The adjoint of `values`: adds dL/dslots.
+    /// The values that were computed.
+    pub fn values<'a>(&'a self, numbers: &'a Numbers) -> Values<'a> {
+        Values { re: &numbers.re, im: &numbers.im, first: &self.places, varies: &self.varies }
+    }
+
+    /// The same as `together[entry * lanes + lane]`.
+    pub fn together(&self, numbers: &Numbers, together: &mut Vec<Complex64>) {
+        together.clear();
+        for (&place, &varies) in self.places.iter().zip(&self.varies) {
+            let at = |lane: usize| place + if varies { lane } else { 0 };
+            together.extend((0..self.lanes).map(|lane| Complex64::new(numbers.re[at(lane)], numbers.im[at(lane)])));
+        }
+    }
+
+    /// The adjoint of `compute`: adds dL/dslots.
     pub fn pull(&self, slots: &[f64], wavelengths: &[f64], gradient: &[Complex64], dslots: &mut [f64]) {
         self.all.iter().for_each(|block| block.pull(slots, wavelengths, gradient, dslots));
     }
 
-    /// Floating-point operations of `values` for one wavelength, roughly.
+    /// Floating-point operations of `compute` for one wavelength, roughly.
     pub fn operations(&self) -> f64 {
         let of = |block: &Block| match &block.what {
             What::Generator(generator, _) => generator.operations(),
@@ -148,15 +204,17 @@ impl Blocks {
 /// Writes entries of one block at one lane.
 struct Into<'a> {
     block: &'a Block,
-    lanes: usize,
+    blocks: &'a Blocks,
     lane: usize,
-    values: &'a mut [Complex64],
+    numbers: &'a mut Numbers,
 }
 
 impl Sink<f64> for Into<'_> {
     fn set(&mut self, from: usize, to: usize, value: Cx<f64>) {
         if let Some(at) = self.block.at(from, to) {
-            self.values[at * self.lanes + self.lane] = Complex64::new(value.re, value.im) * self.block.factor;
+            let value = Complex64::new(value.re, value.im) * self.block.factor;
+            let place = self.blocks.places[at] + self.lane;
+            (self.numbers.re[place], self.numbers.im[place]) = (value.re, value.im);
         }
     }
 }
@@ -191,6 +249,15 @@ impl Block {
         known && self.factor.norm() <= 1.0
     }
 
+    /// It differs from wavelength to wavelength.
+    fn dispersive(&self) -> bool {
+        match &self.what {
+            What::Primitive { component, .. } => component.dispersive,
+            What::Imported(_) => true,
+            What::Generator(..) | What::Mirror(_) => false,
+        }
+    }
+
     /// Known to treat both directions alike.
     pub fn reciprocal(&self) -> bool {
         match &self.what {
@@ -206,46 +273,86 @@ impl Block {
         (k > 0).then(|| self.first + k as usize - 1)
     }
 
-    fn values(&self, slots: &[f64], wavelengths: &[f64], values: &mut [Complex64]) -> Result<()> {
-        let (lanes, ports) = (wavelengths.len(), self.inputs + self.outputs);
+    fn compute(&self, blocks: &Blocks, slots: &[f64], wavelengths: &[f64], numbers: &mut Numbers) -> Result<()> {
         match &self.what {
             What::Primitive { component, slots: mine, .. } => {
-                let settings = &slots[mine.clone()];
-                for (lane, &wl_um) in wavelengths.iter().enumerate() {
-                    let at = Scatter { settings, inputs: self.inputs, outputs: self.outputs, wl_um };
-                    (component.scatter)(&at, &mut Into { block: self, lanes, lane, values: &mut *values });
-                }
+                self.component(blocks, component, &slots[mine.clone()], wavelengths, numbers);
             }
             What::Imported(data) => {
-                let mut s = vec![Complex64::ZERO; ports * ports];
+                let ports = self.inputs + self.outputs;
+                let mut s = std::mem::take(&mut numbers.imported);
+                s.resize(ports * ports, Complex64::ZERO);
                 for (lane, &wl) in wavelengths.iter().enumerate() {
                     let outside = |e| PluginError::settings(format!("imported data `{}`: {e}", data.name));
-                    data.data.evaluate_wl(wl, data.extrapolate, &mut s).map_err(outside)?;
-                    for (k, value) in s.iter().enumerate() {
-                        let at = self.at(k % ports, k / ports).expect("all entries are there");
-                        values[at * lanes + lane] = value * self.factor;
+                    data.data.evaluate_wl(wl, data.extrapolate, &mut s[..ports * ports]).map_err(outside)?;
+                    for (k, value) in s[..ports * ports].iter().enumerate() {
+                        self.set(blocks, (k % ports, k / ports), lane, *value, numbers);
                     }
                 }
+                numbers.imported = s;
             }
             What::Generator(generator, mine) => {
-                let mut matrix = Field::sized(self.inputs * self.outputs, true);
+                let entries = self.inputs * self.outputs;
+                let mut matrix = std::mem::take(&mut numbers.matrix);
+                matrix.re.resize(entries, 0.0);
+                // A real generator leaves it alone.
+                matrix.im.clear();
+                matrix.im.resize(entries, 0.0);
                 generator.fill(&slots[mine.clone()], &mut matrix);
-                for k in 0..self.inputs * self.outputs {
+                for k in 0..entries {
                     let (from, to) = (k % self.inputs, self.inputs + k / self.inputs);
-                    let value = Complex64::new(matrix.re[k], matrix.im[k]) * self.factor;
-                    for at in [self.at(from, to), self.at(to, from)].into_iter().flatten() {
-                        values[at * lanes..(at + 1) * lanes].fill(value);
-                    }
+                    self.set(blocks, (from, to), 0, Complex64::new(matrix.re[k], matrix.im[k]), numbers);
                 }
+                numbers.matrix = matrix;
             }
             What::Mirror(r) => {
                 let (reflected, through) = (Complex64::new(0.0, *r), Complex64::from((1.0 - r * r).sqrt()));
-                for (k, value) in [reflected, through, through, reflected].into_iter().enumerate() {
-                    values[(self.first + k) * lanes..(self.first + k + 1) * lanes].fill(value);
+                for (entry, value) in [((0, 0), reflected), ((0, 1), through), ((1, 1), reflected)] {
+                    self.set(blocks, entry, 0, value, numbers);
                 }
             }
         }
         Ok(())
+    }
+
+    fn set(&self, blocks: &Blocks, (from, to): (usize, usize), lane: usize, value: Complex64, numbers: &mut Numbers) {
+        Into { block: self, blocks, lane, numbers }.set(from, to, Cx { re: value.re, im: value.im });
+    }
+
+    /// All wavelengths at once, where the component can do that; one of them, where they are all alike.
+    fn component(
+        &self,
+        blocks: &Blocks,
+        component: &Component,
+        settings: &[f64],
+        wavelengths: &[f64],
+        numbers: &mut Numbers,
+    ) {
+        let alike = if component.dispersive { wavelengths.len() } else { 1 };
+        let Some(sweep) = component.sweep.filter(|_| alike > 1) else {
+            for (lane, &wl_um) in wavelengths[..alike].iter().enumerate() {
+                let at = Scatter { settings, inputs: self.inputs, outputs: self.outputs, wl_um };
+                (component.scatter)(&at, &mut Into { block: self, blocks, lane, numbers });
+            }
+            return;
+        };
+        let factor = self.factor;
+        let sweep_of = Sweep { settings, wl_um: wavelengths, level: Level::best() };
+        sweep(&sweep_of, &mut |from, to, lane, re, im| {
+            // S is symmetric: both directions have one place, unless there is but one of them.
+            let Some(at) = self.at(from, to).or_else(|| self.at(to, from)) else { return };
+            let place = blocks.places[at] + lane..blocks.places[at] + lane + re.len();
+            let (to_re, to_im) = (&mut numbers.re[place.clone()], &mut numbers.im[place]);
+            if factor == Complex64::ONE {
+                to_re.copy_from_slice(re);
+                to_im.copy_from_slice(im);
+                return;
+            }
+            for (to, from) in to_re.iter_mut().zip(to_im).zip(re.iter().zip(im)) {
+                let value = Complex64::new(*from.0, *from.1) * factor;
+                (*to.0, *to.1) = (value.re, value.im);
+            }
+        });
     }
 
     fn pull(&self, slots: &[f64], wavelengths: &[f64], gradient: &[Complex64], dslots: &mut [f64]) {

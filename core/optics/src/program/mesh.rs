@@ -4,18 +4,21 @@
 //! coupler, a pair of phases, .., linear in theta and phi. The losses of the two arms and the error of the lower arm's phase
 //! act beside theta. After the last layer each mode has its phase gamma.
 //!
-//! The matrix is made by sending the columns of the identity through the cells, a tile of columns at a time so that a
-//! tile stays in the first-level cache. A cell that no light of the tile has reached would only mix zeros and is skipped.
-//! The adjoint keeps what came into each cell, tile by tile, and goes back the same way.
+//! The matrices of the cells are made here, all at once ([`cells`]); light goes through them in `blackbeam_kernels::mesh`. The
+//! adjoint keeps what came into each cell, tile by tile of columns, and goes back the same way.
+
+mod cells;
 
 use super::{Field, Generator, Spot};
 use crate::fabrication::Fabrication;
+use blackbeam_kernels::{Buffer, Level, Real, mesh as kernel, trig};
 use blackbeam_meshes::{self as meshes, Block, Scheme, Site};
 use blackbeam_netlist::circuit::{EncodingMode, Mesh, Quantity, ReadoutMode};
 use blackbeam_plugin::{PluginError, Result, structure};
 use num_complex::Complex64;
+use std::cell::RefCell;
 
-/// Columns that go through the layers together: 64 rows of 16 complex numbers are 16 KiB.
+/// Columns that the adjoint takes together: 64 rows of 16 complex numbers are 16 KiB.
 const TILE: usize = 16;
 
 /// A compiled mesh.
@@ -25,13 +28,21 @@ pub(crate) struct MeshProgram {
     cells: Vec<Site>,
     /// Error of each coupler's angle; cell * couplers + coupler.
     errors: Vec<f64>,
-    /// (cos, sin) of couplers whose angle does not depend on theta.
-    fixed: Vec<(f64, f64)>,
+    /// cos and sin of couplers whose angle does not depend on theta: for each coupler, cell by cell.
+    fixed: Vec<(Vec<f64>, Vec<f64>)>,
     /// Factors on the two arms, the cell's loss among them.
     arms: Vec<[Complex64; 2]>,
+    /// All factors on arms are 1.
+    lossless: bool,
     input: Vec<f64>,
     output: Vec<f64>,
     output_phases: bool,
+    kernel: kernel::Mesh,
+}
+
+thread_local! {
+    /// For `fill`: what it loads into, and a tile.
+    static FILL: RefCell<(kernel::Work, kernel::Loaded<f64>, Buffer<f64>)> = RefCell::default();
 }
 
 fn wrong(error: meshes::Error) -> PluginError {
@@ -72,9 +83,9 @@ impl MeshProgram {
         let count = cells.len();
         let couplers = scheme.couplers();
         let errors = fabrication.values(Quantity::SplitAngle, instance, &vec![0.0; count * couplers.len()])?;
-        let split = |(i, error): (usize, &f64)| {
-            let (sin, cos) = (couplers[i % couplers.len()].constant + error).sin_cos();
-            (cos, sin)
+        let split = |coupler: usize| {
+            let angles = errors.iter().skip(coupler).step_by(couplers.len()).map(|e| couplers[coupler].constant + e);
+            angles.map(|angle| (angle.cos(), angle.sin())).unzip()
         };
         let moving = couplers.iter().any(|c| c.theta != 0.0 || c.phi != 0.0);
         let whole = fabrication.transmission(Quantity::CellLoss, instance, count, 20.0)?;
@@ -85,11 +96,15 @@ impl MeshProgram {
             let amplitude = whole[i] * arms[2 * i + 1];
             [upper, if lower[i] == 0.0 { amplitude.into() } else { Complex64::from_polar(amplitude, lower[i]) }]
         };
+        let arms: Vec<[Complex64; 2]> = (0..count).map(arm).collect();
+        let modes: Vec<(usize, usize)> = cells.iter().map(|cell| cell.modes).collect();
         Ok(MeshProgram {
             n,
-            fixed: if moving { Vec::new() } else { errors.iter().enumerate().map(split).collect() },
+            fixed: if moving { Vec::new() } else { (0..couplers.len()).map(split).collect() },
             errors,
-            arms: (0..count).map(arm).collect(),
+            lossless: arms.as_flattened().iter().all(|factor| *factor == Complex64::ONE),
+            arms,
+            kernel: kernel::Mesh::new(n, &modes).map_err(|error| PluginError::settings(format!("mesh: {error}")))?,
             input: fabrication.transmission(Quantity::InputLoss, instance, n, 20.0)?,
             output: fabrication.transmission(Quantity::OutputLoss, instance, n, 20.0)?,
             output_phases: mesh.output_phases,
@@ -102,8 +117,8 @@ impl MeshProgram {
     fn coupler(&self, cell: usize, coupler: usize, theta: f64, phi: f64) -> (f64, f64) {
         let all = self.scheme.couplers();
         let at = cell * all.len() + coupler;
-        if let Some(&known) = self.fixed.get(at) {
-            return known;
+        if let Some((cos, sin)) = self.fixed.get(coupler) {
+            return (cos[cell], sin[cell]);
         }
         let (sin, cos) = (all[coupler].at(theta, phi) + self.errors[at]).sin_cos();
         (cos, sin)
@@ -167,18 +182,71 @@ impl MeshProgram {
         (dtheta, dphi)
     }
 
-    fn blocks(&self, slots: &[f64]) -> Vec<Block> {
-        let count = self.cells.len();
-        (0..count).map(|i| self.block(i, slots[i], slots[count + i], |_, _| ())).collect()
+    /// The modes and cells, as the kernel has them.
+    pub fn kernel(&self) -> &kernel::Mesh {
+        &self.kernel
     }
 
-    /// Factor on output `mode`.
-    fn out(&self, slots: &[f64], mode: usize) -> Complex64 {
-        let amplitude = self.output[mode];
+    /// Makes a configuration ready for vectors: `loaded.apply(level, program.kernel(), ..)`.
+    pub fn load<T: Real>(&self, slots: &[f64], loaded: &mut kernel::Loaded<T>, work: &mut kernel::Work) {
+        let level = Level::best();
+        self.blocks(level, slots, &mut work.blocks);
+        work.input.re.clone_from(&self.input);
+        work.input.im.clear();
+        work.input.im.resize(self.n, 0.0);
+        self.outputs(level, slots, &mut work.output);
+        loaded.load(level, &self.kernel, work);
+    }
+
+    /// The matrices of all cells and the factors on inputs and outputs.
+    pub fn configuration(
+        &self,
+        slots: &[f64],
+        (blocks, input, output): (&mut kernel::Blocks, &mut kernel::Factors, &mut kernel::Factors),
+    ) {
+        let level = Level::best();
+        self.blocks(level, slots, blocks);
+        input.re.clone_from(&self.input);
+        input.im.clear();
+        input.im.resize(self.n, 0.0);
+        self.outputs(level, slots, output);
+    }
+
+    /// The cell that a slot belongs to, or, after all cells, the output.
+    pub fn site(&self, slot: usize) -> usize {
+        let count = self.cells.len();
+        if slot < 2 * count { slot % count } else { slot - count }
+    }
+
+    /// What a cell (or an output) does for the values of all slots.
+    pub fn change(&self, site: usize, slots: &[f64]) -> kernel::structured::Change {
+        let count = self.cells.len();
+        if site < count {
+            let t = self.block(site, slots[site], slots[count + site], |_, _| {});
+            return kernel::structured::Change::Cell(site, [t[0][0], t[0][1], t[1][0], t[1][1]].map(|v| (v.re, v.im)));
+        }
+        let mode = site - count;
+        let factor = Complex64::cis(slots[2 * count + mode]) * self.output[mode];
+        kernel::structured::Change::Output(mode, (factor.re, factor.im))
+    }
+
+    /// The matrices of all cells.
+    fn blocks(&self, level: Level, slots: &[f64], blocks: &mut kernel::Blocks) {
+        let count = self.cells.len();
+        level.run(cells::Cells { program: self, theta: &slots[..count], phi: &slots[count..2 * count], blocks });
+    }
+
+    /// The factors on the outputs.
+    fn outputs(&self, level: Level, slots: &[f64], output: &mut kernel::Factors) {
+        output.re.clone_from(&self.output);
+        output.im.clear();
+        output.im.resize(self.n, 0.0);
         if self.output_phases {
-            Complex64::cis(slots[2 * self.cells.len() + mode]) * amplitude
-        } else {
-            amplitude.into()
+            trig::sin_cos(level, &slots[2 * self.cells.len()..][..self.n], &mut output.im, &mut output.re);
+            for (mode, amplitude) in self.output.iter().enumerate() {
+                output.re[mode] *= amplitude;
+                output.im[mode] *= amplitude;
+            }
         }
     }
 }
@@ -226,26 +294,19 @@ impl Generator for MeshProgram {
     }
 
     fn fill(&self, slots: &[f64], matrix: &mut Field) {
-        let blocks = self.blocks(slots);
-        let n = self.n;
-        let mut tile = Tile::new(n);
-        for first in (0..n).step_by(TILE) {
-            tile.light(first, &self.input);
-            pulp::Arch::new().dispatch(|| propagate(&self.cells, &blocks, &mut tile));
-            for mode in 0..n {
-                let out = self.out(slots, mode);
-                for k in 0..TILE.min(n - first) {
-                    let v = Complex64::new(tile.re[mode * TILE + k], tile.im[mode * TILE + k]) * out;
-                    matrix.re[mode * n + first + k] = v.re;
-                    matrix.im[mode * n + first + k] = v.im;
-                }
-            }
-        }
+        FILL.with_borrow_mut(|(work, loaded, tile)| {
+            self.load(slots, loaded, work);
+            loaded.matrix(Level::best(), &self.kernel, (&mut matrix.re, &mut matrix.im), tile);
+        });
     }
 
     fn pull(&self, slots: &[f64], gradient: &Field, dslots: &mut [f64]) {
-        let blocks = self.blocks(slots);
         let (n, count) = (self.n, self.cells.len());
+        let (level, mut all, mut output) = (Level::best(), kernel::Blocks::default(), kernel::Factors::default());
+        self.blocks(level, slots, &mut all);
+        self.outputs(level, slots, &mut output);
+        let entry = |i: usize, k: usize| Complex64::new(all.re[k][i], all.im[k][i]);
+        let blocks: Vec<Block> = (0..count).map(|i| [0, 2].map(|k| [entry(i, k), entry(i, k + 1)])).collect();
         let mut cotangents = vec![[[Complex64::ZERO; 2]; 2]; count];
         let mut came_in: Vec<[[Complex64; TILE]; 2]> = vec![[[Complex64::ZERO; TILE]; 2]; count];
         let mut fields = vec![[Complex64::ZERO; TILE]; n];
@@ -262,7 +323,7 @@ impl Generator for MeshProgram {
                 }
             }
             for (mode, row) in fields.iter_mut().enumerate() {
-                let out = self.out(slots, mode);
+                let out = Complex64::new(output.re[mode], output.im[mode]);
                 for (k, v) in row[..width].iter_mut().enumerate() {
                     let at = mode * n + first + k;
                     let g = Complex64::new(gradient.re[at], gradient.im[at]);
@@ -298,65 +359,12 @@ impl Generator for MeshProgram {
         )
     }
 
+    fn mesh(&self) -> Option<&MeshProgram> {
+        Some(self)
+    }
+
     fn operations(&self) -> f64 {
         28.0 * self.cells.len() as f64 * self.n as f64
-    }
-}
-
-/// Fields of `TILE` columns, and which rows have met light.
-struct Tile {
-    re: Vec<f64>,
-    im: Vec<f64>,
-    lit: Vec<bool>,
-}
-
-impl Tile {
-    fn new(n: usize) -> Self {
-        Tile { re: vec![0.0; n * TILE], im: vec![0.0; n * TILE], lit: vec![false; n] }
-    }
-
-    /// Unit light into the inputs from `first` on, with their losses.
-    fn light(&mut self, first: usize, input: &[f64]) {
-        self.re.fill(0.0);
-        self.im.fill(0.0);
-        self.lit.fill(false);
-        for (k, factor) in input[first..].iter().take(TILE).enumerate() {
-            self.re[(first + k) * TILE + k] = *factor;
-            self.lit[first + k] = true;
-        }
-    }
-}
-
-/// Sends a tile of columns through all cells. Must be inlined into the dispatched closure.
-#[inline(always)]
-fn propagate(cells: &[Site], blocks: &[Block], tile: &mut Tile) {
-    for (site, t) in cells.iter().zip(blocks) {
-        let (a, b) = site.modes;
-        if !(tile.lit[a] || tile.lit[b]) {
-            continue;
-        }
-        (tile.lit[a], tile.lit[b]) = (true, true);
-        let (upper_re, lower_re) = tile.re.split_at_mut(b * TILE);
-        let (upper_im, lower_im) = tile.im.split_at_mut(b * TILE);
-        let rows: [&mut [f64; TILE]; 4] = [
-            (&mut upper_re[a * TILE..(a + 1) * TILE]).try_into().expect("TILE of them"),
-            (&mut upper_im[a * TILE..(a + 1) * TILE]).try_into().expect("TILE of them"),
-            (&mut lower_re[..TILE]).try_into().expect("TILE of them"),
-            (&mut lower_im[..TILE]).try_into().expect("TILE of them"),
-        ];
-        mix(t, rows);
-    }
-}
-
-#[inline(always)]
-fn mix(t: &Block, [ar, ai, br, bi]: [&mut [f64; TILE]; 4]) {
-    let [[t00, t01], [t10, t11]] = *t;
-    for k in 0..TILE {
-        let (a_re, a_im, b_re, b_im) = (ar[k], ai[k], br[k], bi[k]);
-        ar[k] = t00.re * a_re - t00.im * a_im + t01.re * b_re - t01.im * b_im;
-        ai[k] = t00.re * a_im + t00.im * a_re + t01.re * b_im + t01.im * b_re;
-        br[k] = t10.re * a_re - t10.im * a_im + t11.re * b_re - t11.im * b_im;
-        bi[k] = t10.re * a_im + t10.im * a_re + t11.re * b_im + t11.im * b_re;
     }
 }
 

@@ -13,13 +13,15 @@ mod ring;
 mod single;
 mod slm;
 
-pub(crate) use bench::{Bench, Loaded};
+pub(crate) use bench::{Bench, BenchRoom, Loaded};
+pub(crate) use mesh::MeshProgram;
 pub(crate) use network::{Network, Wave};
 pub(crate) use single::Single;
 
 use crate::{fabrication::Fabrication, slots::Slots};
 use blackbeam_netlist::circuit::{Circuit, EncodingMode, Instance, Kind, Mesh, ReadoutMode};
 use blackbeam_plugin::{Key, PluginError, Result};
+use std::ops::Range;
 
 /// A matrix [outputs, inputs] of complex numbers, row-major, real and imaginary parts apart.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +35,12 @@ impl Field {
     /// Room for a matrix of `entries` numbers.
     pub fn sized(entries: usize, complex: bool) -> Self {
         Field { re: vec![0.0; entries], im: if complex { vec![0.0; entries] } else { Vec::new() } }
+    }
+
+    /// Makes room for a matrix of `entries` numbers; what is in it stays.
+    pub fn resize(&mut self, entries: usize, complex: bool) {
+        self.re.resize(entries, 0.0);
+        self.im.resize(if complex { entries } else { 0 }, 0.0);
     }
 }
 
@@ -82,6 +90,11 @@ pub(crate) trait Generator: Send + Sync {
 
     /// Floating-point operations of `fill`, roughly.
     fn operations(&self) -> f64;
+
+    /// The mesh, if it is one.
+    fn mesh(&self) -> Option<&MeshProgram> {
+        None
+    }
 }
 
 /// A program whose answers are linear in fields or in powers.
@@ -114,6 +127,11 @@ pub(crate) trait Linear: Send + Sync {
     /// # Errors
     /// As `fill`.
     fn pull(&self, slots: &[f64], shift_um: f64, gradient: &Field, dslots: &mut [f64]) -> Result<()>;
+
+    /// The mesh with its slots, where all of the program is one mesh.
+    fn mesh(&self) -> Option<(&MeshProgram, Range<usize>)> {
+        None
+    }
 }
 
 /// A compiled circuit.
@@ -140,7 +158,7 @@ pub(crate) fn generator(
 ) -> Result<Option<Box<dyn Generator>>> {
     let encoding = circuit.encoding.as_ref().map_or(EncodingMode::Amplitude, |e| e.mode);
     let generator: Box<dyn Generator> = match &circuit.instances[instance].kind {
-        Kind::Mesh(mesh) => Box::new(mesh::MeshProgram::new(mesh, instance, fabrication)?),
+        Kind::Mesh(mesh) => Box::new(MeshProgram::new(mesh, instance, fabrication)?),
         Kind::MrrBank(bank) => Box::new(ring::RingProgram::new(bank, encoding, instance, fabrication)?),
         Kind::SlmMatvec(slm) => {
             let readout = &circuit.readout;

@@ -5,7 +5,7 @@
 
 use super::{
     Choice, Field, Linear,
-    blocks::{Blocks, What},
+    blocks::{Blocks, Numbers, What},
     single::read_ports,
 };
 use crate::{fabrication::Fabrication, slots::Slots};
@@ -44,6 +44,8 @@ pub(crate) struct Network {
 #[derive(Default)]
 struct Room {
     work: scattering::Workspace,
+    wavelengths: Vec<f64>,
+    numbers: Numbers,
     values: Vec<Complex64>,
     out: Vec<Complex64>,
 }
@@ -155,6 +157,7 @@ impl Network {
             Solver::Sparse => Method::Sparse,
             Solver::Dense => Method::Dense,
         };
+        blocks.lay_out(wavelengths.len());
         let plan = Plan::new(&structure, method).map_err(|e| PluginError::settings(named(&e, &paths)))?;
         let passive = blocks.all.iter().all(|b| b.passive());
         let reciprocal = blocks.all.iter().all(|b| b.reciprocal());
@@ -162,26 +165,31 @@ impl Network {
         Ok(Network { plan, blocks, paths, wavelengths, per_channel: false, passive, reciprocal, room })
     }
 
-    /// Number of wavelengths.
-    pub fn lanes(&self) -> usize {
-        self.wavelengths.len()
-    }
-
-    /// `out[(output * inputs + input) * lanes + lane]` for the values of all slots.
+    /// `out[(lane * outputs + output) * inputs + input]` for the values of all slots.
     ///
     /// # Errors
     /// `NONFINITE` where light has no steady state.
     pub fn solve(&self, slots: &[f64], shift_um: f64, out: &mut Vec<Complex64>) -> Result<()> {
-        self.with_room(|room| {
-            let wavelengths = self.shifted(shift_um);
-            self.blocks.values(slots, &wavelengths, &mut room.values)?;
-            out.clear();
-            out.resize(self.plan.inputs() * self.plan.outputs() * wavelengths.len(), Complex64::ZERO);
-            self.plan.solve(&room.values, wavelengths.len(), out, &mut room.work).map_err(|e| self.failed(&e))
-        })
+        self.with_room(|room| self.solve_in(slots, shift_um, room, out))
     }
 
-    /// The adjoint of [`solve`](Network::solve): adds dL/dslots.
+    fn solve_in(&self, slots: &[f64], shift_um: f64, room: &mut Room, out: &mut Vec<Complex64>) -> Result<()> {
+        self.compute(slots, shift_um, room)?;
+        let lanes = self.wavelengths.len();
+        // All of it is written.
+        out.resize(self.plan.inputs() * self.plan.outputs() * lanes, Complex64::ZERO);
+        let values = self.blocks.values(&room.numbers);
+        self.plan.solve_apart(values, lanes, out, &mut room.work).map_err(|e| self.failed(&e))
+    }
+
+    /// The values of all entries of the blocks.
+    fn compute(&self, slots: &[f64], shift_um: f64, room: &mut Room) -> Result<()> {
+        room.wavelengths.clear();
+        room.wavelengths.extend(self.wavelengths.iter().map(|wl| wl + shift_um));
+        self.blocks.compute(slots, &room.wavelengths, &mut room.numbers)
+    }
+
+    /// The adjoint of a solve: adds dL/dslots. `cotangent[(output * inputs + input) * lanes + lane]`
     ///
     /// # Errors
     /// As [`solve`](Network::solve).
@@ -193,18 +201,15 @@ impl Network {
         dslots: &mut [f64],
     ) -> Result<()> {
         self.with_room(|room| {
-            let wavelengths = self.shifted(shift_um);
-            self.blocks.values(slots, &wavelengths, &mut room.values)?;
+            self.compute(slots, shift_um, room)?;
+            self.blocks.together(&room.numbers, &mut room.values);
             room.out.resize(room.values.len(), Complex64::ZERO);
-            let done = self.plan.adjoint(&room.values, wavelengths.len(), cotangent, &mut room.out, &mut room.work);
+            let lanes = self.wavelengths.len();
+            let done = self.plan.adjoint(&room.values, lanes, cotangent, &mut room.out, &mut room.work);
             done.map_err(|e| self.failed(&e))?;
-            self.blocks.pull(slots, &wavelengths, &room.out, dslots);
+            self.blocks.pull(slots, &room.wavelengths, &room.out, dslots);
             Ok(())
         })
-    }
-
-    fn shifted(&self, shift_um: f64) -> Vec<f64> {
-        self.wavelengths.iter().map(|wl| wl + shift_um).collect()
     }
 
     fn with_room<T>(&self, work: impl FnOnce(&mut Room) -> Result<T>) -> Result<T> {
@@ -354,23 +359,31 @@ impl Linear for Network {
     }
 
     fn fill(&self, slots: &[f64], shift_um: f64, matrix: &mut Field) -> Result<()> {
-        let mut out = Vec::new();
-        self.solve(slots, shift_um, &mut out)?;
-        if self.per_channel {
-            matrix.re.iter_mut().zip(&out).for_each(|(w, s)| *w = s.norm_sqr());
-            return Ok(());
-        }
-        for ((re, im), s) in matrix.re.iter_mut().zip(&mut matrix.im).zip(&out) {
-            (*re, *im) = (s.re, s.im);
-        }
-        Ok(())
+        self.with_room(|room| {
+            let mut out = std::mem::take(&mut room.out);
+            let done = self.solve_in(slots, shift_um, room, &mut out);
+            if done.is_ok() && self.per_channel {
+                let channels = self.wavelengths.len();
+                for (at, w) in matrix.re.iter_mut().enumerate() {
+                    *w = out[at % channels * self.plan.outputs() + at / channels].norm_sqr();
+                }
+            } else if done.is_ok() {
+                for ((re, im), s) in matrix.re.iter_mut().zip(&mut matrix.im).zip(&out) {
+                    (*re, *im) = (s.re, s.im);
+                }
+            }
+            room.out = out;
+            done
+        })
     }
 
     fn pull(&self, slots: &[f64], shift_um: f64, gradient: &Field, dslots: &mut [f64]) -> Result<()> {
         let cotangent: Vec<Complex64> = if self.per_channel {
             let mut out = Vec::new();
             self.solve(slots, shift_um, &mut out)?;
-            out.iter().zip(&gradient.re).map(|(s, g)| 2.0 * g * s).collect()
+            let channels = self.wavelengths.len();
+            let at = |k: usize| out[k % channels * self.plan.outputs() + k / channels];
+            gradient.re.iter().enumerate().map(|(k, g)| 2.0 * g * at(k)).collect()
         } else {
             gradient.re.iter().zip(&gradient.im).map(|(&re, &im)| Complex64::new(re, im)).collect()
         };

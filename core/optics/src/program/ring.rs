@@ -11,6 +11,7 @@
 
 use super::{Field, Generator};
 use crate::fabrication::Fabrication;
+use blackbeam_kernels::{Arch, Level, Task, trig::sin_cos_of};
 use blackbeam_netlist::circuit::{EncodingMode, MrrBank, Quantity, ReadoutMode, RingWeight};
 use blackbeam_plugin::{PluginError, Result, structure};
 use num_complex::Complex64;
@@ -37,6 +38,22 @@ pub(crate) struct RingProgram {
     /// scale times the transmission of an output.
     row_factor: Vec<f64>,
     column_factor: Vec<f64>,
+    /// Weights without backscatter; empty where there is some.
+    curves: Vec<Curves>,
+}
+
+/// Rings that are computed together.
+const GROUP: usize = 16;
+
+/// (over + slope s) / (under + slope s), s = sin^2(phase / 2), for some rings side by side: the powers T (all-pass)
+/// or the weights T - drop (add-drop).
+#[derive(Clone)]
+struct Curves {
+    over: [f64; GROUP],
+    under: [f64; GROUP],
+    slope: [f64; GROUP],
+    /// Of row and column.
+    factor: [f64; GROUP],
 }
 
 impl RingProgram {
@@ -57,7 +74,7 @@ impl RingProgram {
         };
         let mut row_factor = fabrication.transmission(Quantity::OutputLoss, instance, bank.rows, per_decade)?;
         row_factor.iter_mut().for_each(|f| *f *= bank.scale);
-        Ok(RingProgram {
+        let mut program = RingProgram {
             rows: bank.rows,
             columns: bank.columns,
             weight: bank.weight,
@@ -65,7 +82,69 @@ impl RingProgram {
             rings: (0..count).map(ring).collect(),
             row_factor,
             column_factor: fabrication.transmission(Quantity::InputLoss, instance, bank.columns, per_decade)?,
-        })
+            curves: Vec::new(),
+        };
+        if program.rings.iter().all(|ring| ring.backscatter == 0.0) {
+            program.curves = (0..count).step_by(GROUP).map(|first| program.curves_of(first)).collect();
+        }
+        Ok(program)
+    }
+
+    fn factor(&self, ring: usize) -> f64 {
+        self.row_factor[ring / self.columns] * self.column_factor[ring % self.columns]
+    }
+
+    /// Those of the rings from `first` on; places without a ring hold zeros.
+    fn curves_of(&self, first: usize) -> Curves {
+        let zero = [0.0; GROUP];
+        let mut curves = Curves { over: zero, under: [1.0; GROUP], slope: zero, factor: zero };
+        for (k, ring) in self.rings[first..].iter().take(GROUP).enumerate() {
+            let Ring { a, r, r2, .. } = *ring;
+            let p = a * r * r2;
+            let dropped = match self.weight {
+                RingWeight::AddDrop => (1.0 - r * r) * (1.0 - r2 * r2) * a,
+                RingWeight::AllPassPower | RingWeight::AllPassAmplitude => 0.0,
+            };
+            curves.over[k] = (a * r2 - r).powi(2) - dropped;
+            curves.under[k] = (1.0 - p).powi(2);
+            curves.slope[k] = 4.0 * p;
+            curves.factor[k] = self.factor(first + k);
+        }
+        curves
+    }
+}
+
+/// All weights of a bank without backscatter.
+struct Fill<'a> {
+    curves: &'a [Curves],
+    weight: RingWeight,
+    phases: &'a [f64],
+    weights: &'a mut [f64],
+}
+
+impl Task for Fill<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let groups = self.phases.chunks(GROUP).zip(self.weights.chunks_mut(GROUP)).zip(self.curves);
+        for ((phases, weights), curves) in groups {
+            let (mut half, mut sin, mut cos, mut out) = ([0.0; GROUP], [0.0; GROUP], [0.0; GROUP], [0.0; GROUP]);
+            half[..phases.len()].copy_from_slice(phases);
+            half.iter_mut().for_each(|h| *h *= 0.5);
+            sin_cos_of::<A>(&half, &mut sin, &mut cos);
+            for k in 0..GROUP {
+                let s = sin[k] * sin[k];
+                out[k] = (curves.over[k] + curves.slope[k] * s) / (curves.under[k] + curves.slope[k] * s);
+            }
+            match self.weight {
+                RingWeight::AddDrop => {}
+                RingWeight::AllPassPower => out.iter_mut().for_each(|w| *w = 2.0 * *w - 1.0),
+                RingWeight::AllPassAmplitude => out.iter_mut().for_each(|w| *w = 2.0 * w.sqrt() - 1.0),
+            }
+            out.iter_mut().zip(&curves.factor).for_each(|(w, factor)| *w *= factor);
+            weights.copy_from_slice(&out[..weights.len()]);
+        }
     }
 }
 
@@ -130,19 +209,19 @@ impl Generator for RingProgram {
     }
 
     fn fill(&self, slots: &[f64], matrix: &mut Field) {
-        for (i, factor) in self.row_factor.iter().enumerate() {
-            let row = i * self.columns..(i + 1) * self.columns;
-            let rings = self.rings[row.clone()].iter().zip(&slots[row.clone()]).zip(&self.column_factor);
-            for (w, ((ring, phase), column)) in matrix.re[row].iter_mut().zip(rings) {
-                *w = factor * column * ring.weight(*phase, self.weight).0;
-            }
+        if !self.curves.is_empty() {
+            let Self { curves, weight, .. } = self;
+            let weights = &mut matrix.re[..self.rings.len()];
+            return Level::best().run(Fill { curves, weight: *weight, phases: slots, weights });
+        }
+        for (at, (ring, phase)) in self.rings.iter().zip(slots).enumerate() {
+            matrix.re[at] = self.factor(at) * ring.weight(*phase, self.weight).0;
         }
     }
 
     fn pull(&self, slots: &[f64], gradient: &Field, dslots: &mut [f64]) {
         for (at, ring) in self.rings.iter().enumerate() {
-            let factor = self.row_factor[at / self.columns] * self.column_factor[at % self.columns];
-            dslots[at] += gradient.re[at] * factor * ring.weight(slots[at], self.weight).1;
+            dslots[at] += gradient.re[at] * self.factor(at) * ring.weight(slots[at], self.weight).1;
         }
     }
 
@@ -239,6 +318,38 @@ mod tests {
         let [(middle, _), _] = ring.powers(0.0);
         let [(side, _), _] = ring.powers(0.2);
         assert!(side < 0.3 * middle, "two dips beside the middle: {side} {middle}");
+    }
+
+    /// In vectors as one by one, for numbers of rings that are no whole vectors; the slope follows at the bottom of a resonance.
+    #[test]
+    fn vectors_are_single_rings() {
+        for weight in [RingWeight::AllPassPower, RingWeight::AllPassAmplitude, RingWeight::AddDrop] {
+            for (rows, columns) in [(1, 1), (3, 7), (5, 16), (7, 9)] {
+                let r2 = if weight == RingWeight::AddDrop { 0.92 } else { 1.0 };
+                let mut program = RingProgram {
+                    rows,
+                    columns,
+                    weight,
+                    incoherent: true,
+                    rings: (0..rows * columns)
+                        .map(|i| ring(0.9 + 1e-3 * i as f64, 0.95 - 1e-3 * i as f64, r2))
+                        .collect(),
+                    row_factor: (0..rows).map(|i| 1.0 + 0.1 * i as f64).collect(),
+                    column_factor: (0..columns).map(|i| 1.0 - 0.01 * i as f64).collect(),
+                    curves: Vec::new(),
+                };
+                program.curves = (0..rows * columns).step_by(GROUP).map(|first| program.curves_of(first)).collect();
+                let phases: Vec<f64> = (0..rows * columns).map(|i| 0.37 * i as f64 - 3.0).collect();
+                let mut matrix = Field::sized(rows * columns, false);
+                program.fill(&phases, &mut matrix);
+                for (i, found) in matrix.re.iter().enumerate() {
+                    let (row, column) = (i / columns, i % columns);
+                    let factor = program.row_factor[row] * program.column_factor[column];
+                    let expected = factor * program.rings[i].weight(phases[i], weight).0;
+                    assert!((found - expected).abs() < 1e-13, "{weight:?} {i}: {found} {expected}");
+                }
+            }
+        }
     }
 
     #[test]

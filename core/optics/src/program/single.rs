@@ -1,6 +1,6 @@
 //! A circuit that is one generator: its own fast loop, and the ports that are used.
 
-use super::{Choice, Field, Generator, Linear, generator};
+use super::{Choice, Field, Generator, Linear, MeshProgram, generator};
 use crate::fabrication::Fabrication;
 use blackbeam_netlist::circuit::{Circuit, Kind};
 use blackbeam_plugin::{PluginError, Result};
@@ -128,5 +128,10 @@ impl Linear for Single {
         }
         self.generator.pull(slots, &whole, dslots);
         Ok(())
+    }
+
+    fn mesh(&self) -> Option<(&MeshProgram, Range<usize>)> {
+        let mesh = self.generator.mesh().filter(|_| self.chosen.is_none())?;
+        Some((mesh, self.slots.clone()))
     }
 }

@@ -1,15 +1,12 @@
 //! Exact derivatives against central differences of the noise-free device, for every program, encoding and read-out.
 
-use crate::{
-    Simulator, testing,
-    tests::simulator::{call, open},
-};
+use crate::{Simulator, engine::Engine, testing, tests::simulator::call};
 use blackbeam_netlist::circuit::*;
 use blackbeam_plugin::{ArrayView, ArrayViewMut, Device, Key, can};
 
 /// Checks dL/dx and dL/dw, L = sum G y, at time 1.
 fn check(circuit: &Circuit) {
-    let mut device = open(circuit);
+    let mut device = Engine::<f64>::open(circuit, 3, 1).unwrap();
     let d = device.descriptor();
     assert!(d.can(can::EXACT_VJP));
     let (d_in, d_out, rows) = (d.input.width, d.output.width, 3);
@@ -26,7 +23,8 @@ fn check(circuit: &Circuit) {
     device.exact_vjp(xv, dyv, room, &mut dw, &at).unwrap();
 
     let applied = device.memory.last().applied.clone();
-    let instant = device.instant(&at).unwrap();
+    let mut instant = crate::model::Instant::default();
+    device.instant(&at, &mut instant).unwrap();
     let model = &device.model;
     let loss = |applied: &[f64], x: &[f64]| -> f64 {
         model.expectation(applied, &instant, x).unwrap().iter().zip(&dy).map(|(y, g)| y * g).sum()

@@ -1,8 +1,10 @@
 //! The device as a whole.
 
+mod cells;
 mod derivatives;
 mod events;
 mod networks;
 mod noise;
+mod rows;
 mod simulator;
 mod statistics;

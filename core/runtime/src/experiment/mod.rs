@@ -10,7 +10,7 @@ mod overrides;
 mod read;
 mod types;
 
-pub use network::network_shapes;
+pub use network::{Behind, behind_trained, network_shapes};
 pub use read::{Loaded, Lookup, ReadOptions, read, schema};
 pub use types::*;
 

@@ -67,8 +67,18 @@ fn check_names(experiment: &Experiment, root: &Node, found: &mut Diagnostics) {
     }
 }
 
-/// A device that something trained stands before needs a surrogate, or nothing before it learns.
-fn check_gradient_paths(experiment: &Experiment, root: &Node, found: &mut Diagnostics) {
+/// A use of a device behind something that is trained: a gradient has to go through it.
+pub struct Behind<'a> {
+    /// Name of the device.
+    pub device: &'a str,
+    /// Its layer.
+    path: Vec<usize>,
+    /// What is trained before it, for people.
+    before: String,
+}
+
+/// The uses of devices that a gradient has to go through.
+pub fn behind_trained(experiment: &Experiment) -> Vec<Behind<'_>> {
     fn walk<'a>(layers: &'a [Layer], path: &mut Vec<usize>, order: &mut Vec<(Vec<usize>, &'a Layer)>) {
         for (i, layer) in layers.iter().enumerate() {
             path.push(i);
@@ -81,28 +91,35 @@ fn check_gradient_paths(experiment: &Experiment, root: &Node, found: &mut Diagno
     }
     let mut order = Vec::new();
     walk(&experiment.model.layers, &mut Vec::new(), &mut order);
+    let mut behind = Vec::new();
     let mut trained: Option<(Vec<usize>, &Layer)> = None;
     for (path, layer) in order {
         let device = match layer {
-            Layer::Device { name, .. } => experiment.devices.get(name),
+            Layer::Device { name, .. } => experiment.devices.get_key_value(name),
             _ => None,
         };
-        if let (Layer::Device { name, .. }, Some(device)) = (layer, device) {
+        if let Some((name, device)) = device {
             let learned = device.input.scale == ScaleRule::Learned;
             let before = match &trained {
                 Some((path, layer)) => Some(format!("`{}` ({})", layer.name(), layer_path(path))),
                 None => learned.then(|| "the learned input scale".to_owned()),
             };
-            if let Some(before) = before.filter(|_| device.surrogate.is_none()) {
-                let message =
-                    format!("the device `{name}` has no surrogate, so no gradient reaches {before} before it");
-                let error = Diagnostic::error("no-surrogate", message).at(layer_span(root, &path));
-                found.push(error.help(format!("add `devices.{name}.surrogate`, such as `{{method: residual}}`")));
-            }
+            behind.extend(before.map(|before| Behind { device: name, path: path.clone(), before }));
         }
-        if trained.is_none() && (is_trained(layer) || device.is_some_and(|d| d.estimator.is_some())) {
+        if trained.is_none() && (is_trained(layer) || device.is_some_and(|(_, d)| d.estimator.is_some())) {
             trained = Some((path, layer));
         }
+    }
+    behind
+}
+
+/// A device that something trained stands before needs a surrogate, or nothing before it learns.
+fn check_gradient_paths(experiment: &Experiment, root: &Node, found: &mut Diagnostics) {
+    let lacking = |b: &Behind<'_>| experiment.devices.get(b.device).is_some_and(|d| d.surrogate.is_none());
+    for Behind { device, path, before } in behind_trained(experiment).into_iter().filter(lacking) {
+        let message = format!("the device `{device}` has no surrogate, so no gradient reaches {before} before it");
+        let error = Diagnostic::error("no-surrogate", message).at(layer_span(root, &path));
+        found.push(error.help(format!("add `devices.{device}.surrogate`, such as `{{method: residual}}`")));
     }
 }
 

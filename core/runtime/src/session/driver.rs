@@ -3,17 +3,13 @@
 use super::{
     OutputRule, SessionError, SessionOptions,
     clock::{query_cost, write_cost},
-    groups::Group,
     ledger::{Account, Accounts, PhysicalFile},
+    send::{finite, send},
 };
-use blackbeam_plugin::{
-    ArrayView, ArrayViewMut, Call, Code, Descriptor, Device, Dtype, Matrix, ParameterSet, PluginError, Purpose, can,
-};
+use blackbeam_plugin::{Call, Code, Descriptor, Device, Matrix, PluginError, Purpose, can};
 
 /// Most times that one call is sent.
-const ATTEMPTS: u32 = 4;
-/// Most configurations in one call: bounds the memory of a round.
-const SETS_PER_CALL: usize = 64;
+pub(super) const ATTEMPTS: u32 = 4;
 
 /// A configuration: parameters with the identity of the logical write that made it, which keys its write noise.
 #[derive(Clone)]
@@ -23,11 +19,11 @@ pub(super) struct Configuration {
 }
 
 pub(super) struct Driver {
-    device: Box<dyn Device>,
-    descriptor: Descriptor,
-    name: String,
+    pub(super) device: Box<dyn Device>,
+    pub(super) descriptor: Descriptor,
+    pub(super) name: String,
     run: String,
-    max_batch: usize,
+    pub(super) max_batch: usize,
     file: PhysicalFile,
     pub logical: Accounts,
     pub physical: Accounts,
@@ -35,9 +31,9 @@ pub(super) struct Driver {
     /// What the logical sequence of calls has programmed last.
     pub programmed: Option<Configuration>,
     /// What the hardware holds, as far as this process knows.
-    held: Option<Configuration>,
+    pub(super) held: Option<Configuration>,
     /// Applied values of `held`.
-    held_applied: Vec<f64>,
+    pub(super) held_applied: Vec<f64>,
     /// Output value at which the read-out is full scale, if it follows.
     pub full_scale: f64,
     /// Largest output of this step's forward passes.
@@ -140,32 +136,6 @@ impl Driver {
         Ok(x)
     }
 
-    /// Several groups on one batch: in one call where the device can, else one by one. The bits are the same.
-    pub fn groups(
-        &mut self,
-        bases: [&[f64]; 2],
-        groups: &[Group],
-        x: &Matrix,
-        want_applied: bool,
-    ) -> Result<Vec<(Matrix, Vec<f64>)>, SessionError> {
-        let together = self.descriptor.can(can::QUERY_SETS) && x.rows <= self.max_batch;
-        let mut answers = Vec::with_capacity(groups.len());
-        let mut rest = groups;
-        while let Some(group) = rest.first() {
-            let fresh = |g: &Group| self.programmed.as_ref().is_none_or(|p| p.params != g.params);
-            let count = if together && fresh(group) { run_of_changes(rest).min(SETS_PER_CALL) } else { 1 };
-            let (now, later) = rest.split_at(count);
-            rest = later;
-            if count == 1 {
-                let applied = if want_applied { self.applied(&group.params, group.call)? } else { Vec::new() };
-                answers.push((self.group(&group.params, x, group.call)?, applied));
-            } else {
-                answers.extend(self.call_sets(bases, now, x, want_applied)?);
-            }
-        }
-        Ok(answers)
-    }
-
     /// Applied values of `params`, which are programmed if they are not.
     pub fn applied(&mut self, params: &[f64], call: Call) -> Result<Vec<f64>, SessionError> {
         let (call, configuration) = self.begin(params, call);
@@ -223,7 +193,7 @@ impl Driver {
     /// Starts a logical group: if its parameters are not those programmed, a write is charged. Returns the identity with
     /// the time at which the group starts, which is after the write has settled. A diagnostic at other parameters is
     /// charged but leaves the logical sequence of configurations and the clock as they are.
-    fn begin(&mut self, params: &[f64], mut call: Call) -> (Call, Configuration) {
+    pub(super) fn begin(&mut self, params: &[f64], mut call: Call) -> (Call, Configuration) {
         if let Some(programmed) = self.programmed.as_ref().filter(|p| p.params == params) {
             call.time_s = self.time_s;
             return (call, programmed.clone());
@@ -244,7 +214,7 @@ impl Driver {
     }
 
     /// A logical group has its answer: charges the query and moves the clock.
-    fn answered(&mut self, purpose: Purpose, rows: usize) {
+    pub(super) fn answered(&mut self, purpose: Purpose, rows: usize) {
         let cost = query_cost(&self.descriptor, self.vectors(rows));
         self.logical.charge(purpose, &cost);
         if purpose != Purpose::Diagnostic {
@@ -252,7 +222,7 @@ impl Driver {
         }
     }
 
-    fn vectors(&self, rows: usize) -> u64 {
+    pub(super) fn vectors(&self, rows: usize) -> u64 {
         rows as u64 * u64::from(self.descriptor.vectors_per_row.max(1))
     }
 
@@ -322,73 +292,8 @@ impl Driver {
         unreachable!("the loop returns by its last attempt")
     }
 
-    /// Several configurations, each new, in one call.
-    fn call_sets(
-        &mut self,
-        bases: [&[f64]; 2],
-        groups: &[Group],
-        x: &Matrix,
-        want_applied: bool,
-    ) -> Result<Vec<(Matrix, Vec<f64>)>, SessionError> {
-        let mut calls = Vec::with_capacity(groups.len());
-        let mut cost = Account::default();
-        let mut from = self.held.as_ref().map(|h| h.params.clone());
-        for group in groups {
-            calls.push(self.begin(&group.params, group.call).0);
-            self.answered(group.call.purpose, x.rows);
-            cost.add(&write_cost(&self.descriptor, from.as_deref(), &group.params));
-            cost.add(&query_cost(&self.descriptor, self.vectors(x.rows)));
-            from = Some(group.params.clone());
-        }
-        let sets: Vec<ParameterSet> = groups.iter().map(|g| g.for_device(&self.descriptor)).collect();
-        let (width, d_out) = (self.descriptor.input.width, self.descriptor.output.width);
-        let mut y = vec![f64::NAN; groups.len() * x.rows * d_out];
-        let first = calls[0];
-        let what = format!("a {} call of {} configurations (step {})", first.purpose.name(), groups.len(), first.step);
-        for attempt in 1.. {
-            self.held = None;
-            self.spend(first.purpose, first.step, &cost)?;
-            y.fill(f64::NAN);
-            let outcome: Result<Vec<Vec<f64>>, PluginError> = send_sets(
-                &mut *self.device,
-                self.descriptor.dtype,
-                bases,
-                &sets,
-                &calls,
-                (&x.data, width),
-                (&mut y, d_out),
-                want_applied,
-            )
-            .and_then(|applied| finite(&y).map(|()| applied))
-            .and_then(|applied| match applied.len() {
-                n if !want_applied || n == groups.len() => {
-                    applied.into_iter().map(|a| self.checked_applied(a)).collect()
-                }
-                n => Err(PluginError::new(
-                    Code::SHAPE,
-                    format!("{n} answers say what was applied, {} were asked", groups.len()),
-                )),
-            });
-            match outcome {
-                Ok(applied) => {
-                    self.held = self.programmed.clone();
-                    self.held_applied = applied.last().cloned().unwrap_or_default();
-                    let rows = x.rows;
-                    let mut applied = applied.into_iter();
-                    return Ok(y
-                        .chunks(rows * d_out)
-                        .map(|c| (Matrix::new(rows, d_out, c.to_vec()), applied.next().unwrap_or_default()))
-                        .collect());
-                }
-                Err(e) if e.retryable && attempt < ATTEMPTS => retrying(&self.name, &what, &e),
-                Err(e) => return Err(self.failed(&what, e)),
-            }
-        }
-        unreachable!("the loop returns by its last attempt")
-    }
-
     /// What a device says it has applied, if that can be true.
-    fn checked_applied(&self, applied: Vec<f64>) -> Result<Vec<f64>, PluginError> {
+    pub(super) fn checked_applied(&self, applied: Vec<f64>) -> Result<Vec<f64>, PluginError> {
         let parameters = &self.descriptor.parameters;
         if applied.len() != parameters.len() {
             let message = format!("{} values applied of {} asked", applied.len(), parameters.len());
@@ -403,94 +308,17 @@ impl Driver {
     }
 
     /// Charges the physical column, ahead of the call.
-    fn spend(&mut self, purpose: Purpose, step: u64, cost: &Account) -> Result<(), SessionError> {
+    pub(super) fn spend(&mut self, purpose: Purpose, step: u64, cost: &Account) -> Result<(), SessionError> {
         self.file.append(&self.run, &self.name, purpose, step, cost)?;
         self.physical.charge(purpose, cost);
         Ok(())
     }
 
-    fn failed(&self, what: &str, error: PluginError) -> SessionError {
+    pub(super) fn failed(&self, what: &str, error: PluginError) -> SessionError {
         SessionError::Device { device: self.name.clone(), what: what.into(), error }
     }
 }
 
-fn retrying(name: &str, what: &str, error: &PluginError) {
+pub(super) fn retrying(name: &str, what: &str, error: &PluginError) {
     tracing::warn!("device `{name}`: {what} failed, trying again: {error}");
-}
-
-/// How many groups from the first on each change the parameters of the one before.
-fn run_of_changes(groups: &[Group]) -> usize {
-    1 + groups.windows(2).take_while(|w| w[0].params != w[1].params).count()
-}
-
-fn finite(y: &[f64]) -> Result<(), PluginError> {
-    match y.iter().position(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(i) => Err(PluginError::new(
-            Code::NONFINITE,
-            format!("element {i} of {} is missing or not finite: a short or broken answer is not data", y.len()),
-        )),
-    }
-}
-
-/// One query in the device's element type.
-fn send(
-    device: &mut dyn Device,
-    dtype: Dtype,
-    (x, d_in): (&[f64], usize),
-    (y, d_out): (&mut [f64], usize),
-    call: &Call,
-    backward: bool,
-) -> Result<(), PluginError> {
-    let rows = x.len() / d_in;
-    let (from, to) = ([rows, d_in], [rows, d_out]);
-    let mut ask = |x: ArrayView<'_>, y: ArrayViewMut<'_>| {
-        if backward { device.query_backward(x, y, call) } else { device.query(x, y, call) }
-    };
-    match dtype {
-        Dtype::F64 => ask(ArrayView::new(x, &from), ArrayViewMut::new(y, &to)),
-        Dtype::F32 => {
-            let x: Vec<f32> = x.iter().map(|&v| v as f32).collect();
-            let mut narrow = vec![f32::NAN; y.len()];
-            ask(ArrayView::new_f32(&x, &from), ArrayViewMut::new_f32(&mut narrow, &to))?;
-            widen(&narrow, y);
-            Ok(())
-        }
-    }
-}
-
-/// Several configurations in the device's element type.
-#[allow(clippy::too_many_arguments)]
-fn send_sets(
-    device: &mut dyn Device,
-    dtype: Dtype,
-    bases: [&[f64]; 2],
-    sets: &[ParameterSet],
-    calls: &[Call],
-    (x, d_in): (&[f64], usize),
-    (y, d_out): (&mut [f64], usize),
-    want_applied: bool,
-) -> Result<Vec<Vec<f64>>, PluginError> {
-    let rows = x.len() / d_in;
-    let (from, to) = ([rows, d_in], [sets.len(), rows, d_out]);
-    let applied = match dtype {
-        Dtype::F64 => {
-            device.query_sets(bases, sets, calls, ArrayView::new(x, &from), ArrayViewMut::new(y, &to), want_applied)?
-        }
-        Dtype::F32 => {
-            let x: Vec<f32> = x.iter().map(|&v| v as f32).collect();
-            let mut narrow = vec![f32::NAN; y.len()];
-            let (x, out) = (ArrayView::new_f32(&x, &from), ArrayViewMut::new_f32(&mut narrow, &to));
-            let applied = device.query_sets(bases, sets, calls, x, out, want_applied)?;
-            widen(&narrow, y);
-            applied
-        }
-    };
-    Ok(applied.into_iter().map(|a| a.values.into()).collect())
-}
-
-fn widen(from: &[f32], to: &mut [f64]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = f64::from(*from);
-    }
 }

@@ -16,6 +16,11 @@ pub struct Group {
 }
 
 impl Group {
+    /// It is sent as a sparse set.
+    pub(super) fn is_sparse(&self, descriptor: &Descriptor) -> bool {
+        descriptor.can(can::SPARSE) && self.set.as_ref().is_some_and(|set| set.form == Form::Sparse)
+    }
+
     /// The set in the form that is sent to the device.
     pub(super) fn for_device(&self, descriptor: &Descriptor) -> ParameterSet {
         let passes = |set: &&ParameterSet| match set.form {
@@ -104,11 +109,15 @@ impl DeviceSession {
         }
         let mut i = 0;
         while i < probes.len() {
-            let end = i + probes[i..].iter().take_while(|p| sent_together(p)).count();
+            let contracted = self.contracted(&probes[i]);
+            let together = |p: &&Probe| sent_together(p) && self.contracted(p) == contracted;
+            let end = i + probes[i..].iter().take_while(together).take(PROBES_AT_ONCE).count();
             if answers[i].is_some() {
                 i += 1;
             } else if end > i {
-                for (slot, answer) in answers[i..end].iter_mut().zip(self.batch(&probes[i..end], i, round)?) {
+                let probes = &probes[i..end];
+                let found = if contracted { self.scalars(probes, i, round) } else { self.batch(probes, i, round) };
+                for (slot, answer) in answers[i..end].iter_mut().zip(found?) {
                     *slot = Some(answer);
                 }
                 i = end;
@@ -120,15 +129,47 @@ impl DeviceSession {
         Ok(answers.into_iter().flatten().collect())
     }
 
+    /// Probes of which the device itself finds the scalar: it can, and nobody is to see the outputs. It depends on neither
+    /// the number of rows nor that of probes.
+    fn contracted(&self, probe: &Probe) -> bool {
+        let descriptor = self.driver.descriptor();
+        let able = descriptor.can(can::SCALARS | can::SPARSE) && descriptor.max_batch == 0 && self.observed.is_none();
+        able && sent_together(probe)
+            && probe.want == Want::Scalar
+            && probe.set.form == Form::Sparse
+            && probe.cotangent.is_empty()
+    }
+
+    fn planned(&self, probes: &[Probe], first: usize, round: Round<'_>) -> Result<Vec<Group>, SessionError> {
+        let group = |(i, probe): (usize, &Probe)| {
+            let params = self.expand(&probe.set)?;
+            let call = self.call(round.step, round.purpose, round.round, (first + i) as u32);
+            Ok(Group { params, set: Some(probe.set.clone()), call })
+        };
+        probes.iter().enumerate().map(group).collect()
+    }
+
+    /// Consecutive probes of which only the scalar against the round's cotangent is wanted.
+    fn scalars(&mut self, probes: &[Probe], first: usize, round: Round<'_>) -> Result<Vec<Answer>, SessionError> {
+        let (scaled, _) = self.input.apply(round.x, self.driver.descriptor(), &self.options.name)?;
+        self.fits(round.cotangent, (scaled.rows, self.driver.descriptor().output.width))?;
+        let groups = self.planned(probes, first, round)?;
+        let want_applied = probes.iter().any(|p| p.want_applied);
+        let bases = [self.params.as_slice(), self.previous.as_slice()];
+        let found = self.driver.scalars(bases, &groups, (&scaled, round.cotangent), want_applied)?;
+        let factor = self.answer_factor();
+        let answer = |(probe, (scalar, applied)): (&Probe, (f64, Vec<f64>))| Answer {
+            outputs: Matrix::default(),
+            scalar: factor * scalar,
+            applied: if probe.want_applied { applied.into() } else { RVec::new() },
+        };
+        Ok(probes.iter().zip(found).map(answer).collect())
+    }
+
     /// Consecutive probes on the batch, each at its own configuration.
     fn batch(&mut self, probes: &[Probe], first: usize, round: Round<'_>) -> Result<Vec<Answer>, SessionError> {
         let (scaled, clipped) = self.input.apply(round.x, self.driver.descriptor(), &self.options.name)?;
-        let mut groups = Vec::with_capacity(probes.len());
-        for (i, probe) in probes.iter().enumerate() {
-            let params = self.expand(&probe.set)?;
-            let call = self.call(round.step, round.purpose, round.round, (first + i) as u32);
-            groups.push(Group { params, set: Some(probe.set.clone()), call });
-        }
+        let groups = self.planned(probes, first, round)?;
         let want_applied = probes.iter().any(|p| p.want_applied);
         let bases = [self.params.as_slice(), self.previous.as_slice()];
         let sent = self.driver.groups(bases, &groups, &scaled, want_applied)?;
@@ -189,22 +230,25 @@ impl DeviceSession {
         Ok(y)
     }
 
+    fn fits(&self, cotangent: &Matrix, (rows, columns): (usize, usize)) -> Result<(), SessionError> {
+        if (cotangent.rows, cotangent.columns) == (rows, columns) {
+            return Ok(());
+        }
+        Err(SessionError::Method(format!(
+            "a probe of device `{}` has a cotangent of {} x {} for outputs of {rows} x {columns}",
+            self.name(),
+            cotangent.rows,
+            cotangent.columns,
+        )))
+    }
+
     fn answer(&self, probe: &Probe, y: Matrix, applied: Vec<f64>, round: Round<'_>) -> Result<Answer, SessionError> {
         let applied: RVec<f64> = if probe.want_applied { applied.into() } else { RVec::new() };
         match probe.want {
             Want::Outputs => Ok(Answer { outputs: y, scalar: 0.0, applied }),
             Want::Scalar => {
                 let v = if probe.cotangent.is_empty() { round.cotangent } else { &probe.cotangent };
-                if (v.rows, v.columns) != (y.rows, y.columns) {
-                    return Err(SessionError::Method(format!(
-                        "a probe of device `{}` has a cotangent of {} x {} for outputs of {} x {}",
-                        self.name(),
-                        v.rows,
-                        v.columns,
-                        y.rows,
-                        y.columns
-                    )));
-                }
+                self.fits(v, (y.rows, y.columns))?;
                 let scalar = y.data.iter().zip(v.data.iter()).map(|(y, v)| y * v).sum();
                 Ok(Answer { outputs: Matrix::default(), scalar, applied })
             }
@@ -212,6 +256,9 @@ impl DeviceSession {
         }
     }
 }
+
+/// Most probes that are planned at once: bounds the memory of a round.
+const PROBES_AT_ONCE: usize = 1024;
 
 /// True for probes that can share a call: on the batch, forwards, each at its own point.
 fn sent_together(probe: &Probe) -> bool {

@@ -12,6 +12,8 @@ mod exact;
 mod groups;
 mod ledger;
 mod scale;
+mod send;
+mod sets;
 mod state;
 
 pub use error::SessionError;

@@ -19,6 +19,7 @@ struct Log {
     vectors: AtomicU64,
     writes: AtomicU64,
     calls: AtomicU64,
+    scalars: AtomicU64,
 }
 
 /// y = (params as a matrix + write noise + drift(t)) x + vector noise, all keyed by the call.
@@ -150,6 +151,27 @@ impl Device for Noisy {
         }
         Ok(if want_applied { applied } else { Vec::new() })
     }
+
+    fn query_scalars(
+        &mut self,
+        bases: [&[f64]; 2],
+        sets: &[ParameterSet],
+        calls: &[Call],
+        x: ArrayView<'_>,
+        cotangent: ArrayView<'_>,
+        scalars: &mut [f64],
+        want_applied: bool,
+    ) -> Result<Vec<Applied>, PluginError> {
+        self.log.scalars.fetch_add(scalars.len() as u64, Relaxed);
+        let each = cotangent.len();
+        let mut y = vec![0.0; sets.len() * each];
+        let out = ArrayViewMut::new(&mut y, &[sets.len(), x.dim(0), D_OUT]);
+        let applied = self.query_sets(bases, sets, calls, x, out, want_applied)?;
+        for (scalar, y) in scalars.iter_mut().zip(y.chunks(each)) {
+            *scalar = y.iter().zip(cotangent.as_f64()?).map(|(y, c)| y * c).sum();
+        }
+        Ok(applied)
+    }
 }
 
 struct Bench {
@@ -238,6 +260,24 @@ fn answers_do_not_depend_on_how_queries_are_split_or_grouped() {
             assert_eq!(everything.vectors, bench.log.vectors.load(Relaxed));
             assert_eq!(everything.configurations, bench.log.writes.load(Relaxed));
         }
+    }
+}
+
+#[test]
+fn scalars_of_sparse_sets_are_the_devices_to_find() {
+    let mut reference = open(0, 0, |_| {}).unwrap();
+    let expected = exercise(&mut reference.session).unwrap();
+    for max_batch in [0, 4] {
+        let bits = can::QUERY_SETS | can::SPARSE | can::SCALARS;
+        let mut bench = open(bits, max_batch, |_| {}).unwrap();
+        assert_eq!(exercise(&mut bench.session).unwrap(), expected);
+        assert_eq!(bench.session.logical(), reference.session.logical());
+        assert_eq!(bench.session.physical().everything().configurations, bench.log.writes.load(Relaxed));
+        assert_eq!(bench.log.scalars.load(Relaxed), 3, "one sparse probe a step");
+        // a method that is to see all outputs sees them
+        bench.session.observe();
+        exercise(&mut bench.session).unwrap();
+        assert_eq!(bench.log.scalars.load(Relaxed), 3);
     }
 }
 

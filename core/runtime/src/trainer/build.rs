@@ -309,19 +309,10 @@ fn check_structure(network: &Network, slots: &mut [Slot]) -> Result<(), TrainErr
         } else if slot.surrogate.is_none() && !slot.exact {
             return Err(TrainError::NoSurrogate(slot.name.clone()));
         }
-        if let Some(estimator) = &slot.estimator {
-            requires("estimator", &estimator.manifest, &slot.descriptor, &slot.name)?;
-        }
-        if let Some(surrogate) = &slot.surrogate {
-            let allowed = capability::NONLINEAR_DEVICES | capability::CONTROL;
-            if !slot.descriptor.has(structure::LINEAR_IN_X) && surrogate.manifest.capabilities & allowed == 0 {
-                return Err(TrainError::BadRequest(format!(
-                    "device `{}` is not linear in its input (a read-out of |y| or |y|^2, say), and the surrogate `{}` cannot \
-                     carry a gradient through such a device: make the device the first layer, or choose another read-out",
-                    slot.name, surrogate.manifest.name
-                )));
-            }
-            requires("surrogate", &surrogate.manifest, &slot.descriptor, &slot.name)?;
+        let estimator = slot.estimator.as_ref().map(|m| &m.manifest);
+        let surrogate = slot.surrogate.as_ref().map(|m| &m.manifest);
+        for manifest in estimator.into_iter().chain(surrogate) {
+            fits(manifest, &slot.descriptor, &slot.name).map_err(TrainError::BadRequest)?;
         }
     }
     Ok(())
@@ -339,7 +330,17 @@ fn check_oracle(slot: &Slot) -> Result<(), TrainError> {
     )))
 }
 
-fn requires(role: &str, manifest: &Manifest, descriptor: &Descriptor, device: &str) -> Result<(), TrainError> {
+/// Whether a method can do with what a device says of its structure; if not, why.
+pub(super) fn fits(manifest: &Manifest, descriptor: &Descriptor, device: &str) -> Result<(), String> {
+    let (role, allowed) = (manifest.kind.name(), capability::NONLINEAR_DEVICES | capability::CONTROL);
+    let linear = descriptor.has(structure::LINEAR_IN_X);
+    if manifest.kind == Kind::Surrogate && !linear && manifest.capabilities & allowed == 0 {
+        return Err(format!(
+            "device `{device}` is not linear in its input (a read-out of |y| or |y|^2, say), and the surrogate `{}` cannot \
+             carry a gradient through such a device: make the device the first layer, or choose another read-out",
+            manifest.name
+        ));
+    }
     const NAMES: [(u64, &str); 6] = [
         (structure::LINEAR_IN_X, "linear_in_x"),
         (structure::LOCAL, "local"),
@@ -356,10 +357,10 @@ fn requires(role: &str, manifest: &Manifest, descriptor: &Descriptor, device: &s
     if missing.is_empty() {
         return Ok(());
     }
-    Err(TrainError::BadRequest(format!(
+    Err(format!(
         "the {role} `{}` needs a device that is {}: device `{device}` ({}) does not say so of itself",
         manifest.name,
         missing.join(" and "),
         descriptor.name
-    )))
+    ))
 }

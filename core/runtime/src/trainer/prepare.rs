@@ -2,10 +2,10 @@
 
 use super::{
     Progress, Request, Start, TrainError,
-    build::{Site, files_of, read_circuit},
+    build::{Site, files_of, fits, read_circuit},
 };
 use crate::{
-    experiment::{DeviceConfig, Experiment, Loaded, Origin, ReadOptions, read},
+    experiment::{DeviceConfig, Experiment, Loaded, Origin, ReadOptions, behind_trained, read},
     host::{HostError, LockFile, Registry, look_up, verify},
     run::{Checkpoint, Lock, LockedFile, RunDir, RunError, hash_file},
     session::{Accounts, PhysicalFile},
@@ -99,9 +99,15 @@ fn check_methods(loaded: &Loaded, registry: &Registry, name: &str, descriptor: &
             Kind::Estimator => plugin.make_estimator(&open, descriptor).map(|_| ()),
             _ => plugin.make_surrogate(&open, descriptor).map(|_| ()),
         });
+        let span = loaded.root.span_at(&["devices", name, role]);
         if let Err(HostError::Make { error, .. }) = made {
-            let span = loaded.root.span_at(&["devices", name, role]);
             found.push(Diagnostic::error("bad-setting", error.message.to_string()).at(span));
+        }
+        // a surrogate that no gradient goes through is not run
+        let runs = kind == Kind::Estimator || behind_trained(&loaded.experiment).iter().any(|b| b.device == name);
+        let fits = registry.find(kind, &method.method, None).map(|plugin| fits(plugin.manifest(), descriptor, name));
+        if let (Ok(Err(message)), true) = (fits, runs) {
+            found.push(Diagnostic::error("does-not-fit", message).at(span));
         }
     }
 }

@@ -20,13 +20,29 @@ pub(super) struct Physics {
     pub phase_std: f64,
     /// Volts at the ADC for a y of 1; 0 without.
     pub volts_per_y: f64,
-    /// y of a full well; infinite without a camera.
-    pub full_well_y: f64,
     /// Noise of coherent detection.
     pub coherent_std: f64,
-    /// Variance of direct detection: of no light, per unit of power.
-    dark: f64,
-    per_power: f64,
+    /// Direct detection.
+    pub direct: Direct,
+}
+
+/// What one detector makes of a power.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Direct {
+    /// y of a full well; infinite without a camera.
+    pub full_well_y: f64,
+    /// Variance: of no light, per unit of power.
+    pub dark: f64,
+    pub per_power: f64,
+}
+
+impl Direct {
+    /// Mean and standard deviation of what is read for a power that is not negative.
+    #[inline(always)]
+    pub fn read(self, power: f64) -> (f64, f64) {
+        let mean = if power < self.full_well_y { power } else { self.full_well_y };
+        (mean, (self.dark + self.per_power * mean).sqrt())
+    }
 }
 
 /// Pixels that share the light of the source: those of a source plane, which is lit as a whole; 1 for waveguides.
@@ -67,10 +83,8 @@ impl Physics {
                 0.0
             },
             volts_per_y: 0.0,
-            full_well_y: f64::INFINITY,
             coherent_std: 0.0,
-            dark: 0.0,
-            per_power: 0.0,
+            direct: Direct { full_well_y: f64::INFINITY, dark: 0.0, per_power: 0.0 },
         };
         if let Some(camera) = &d.camera {
             if coherent {
@@ -82,10 +96,10 @@ impl Physics {
                 return wrong("the camera gets no light: the source has no power, or the exposure is 0");
             }
             let pixels = camera_pixels.max(1) as f64;
-            this.full_well_y = pixels * camera.full_well_e / electrons;
+            this.direct.full_well_y = pixels * camera.full_well_e / electrons;
             let dark = on(d.shot) * camera.dark_e + camera.read_noise_e.powi(2);
-            this.dark = pixels * dark / (electrons * electrons * averages);
-            this.per_power = on(d.shot) / (electrons * averages);
+            this.direct.dark = pixels * dark / (electrons * electrons * averages);
+            this.direct.per_power = on(d.shot) / (electrons * averages);
             // One exposure is what a reading integrates.
             this.rin_std =
                 on(d.rin) * (10f64.powf(source.rin_db_hz / 10.0) / (2.0 * camera.exposure_s * averages)).sqrt();
@@ -116,22 +130,19 @@ impl Physics {
             return wrong("noise in physical units needs a source with power");
         }
         if per_y > 0.0 {
-            this.dark = dark / (per_y * per_y);
-            this.per_power = two_q * bandwidth / per_y;
+            this.direct.dark = dark / (per_y * per_y);
+            this.direct.per_power = two_q * bandwidth / per_y;
         }
         this.volts_per_y = per_y * ohm;
         Ok(Some(this))
     }
 
-    /// Mean and standard deviation of what direct detection reads for a power.
-    pub fn direct(&self, power: f64) -> (f64, f64) {
-        let mean = power.min(self.full_well_y);
-        (mean, (self.dark + self.per_power * mean).sqrt())
-    }
-
     /// Detectors add noise, or saturate.
     pub fn noisy(&self) -> bool {
-        self.coherent_std > 0.0 || self.dark > 0.0 || self.per_power > 0.0 || self.full_well_y.is_finite()
+        self.coherent_std > 0.0
+            || self.direct.dark > 0.0
+            || self.direct.per_power > 0.0
+            || self.direct.full_well_y.is_finite()
     }
 
     /// Nothing random.
@@ -139,8 +150,8 @@ impl Physics {
         self.rin_std == 0.0
             && self.phase_std == 0.0
             && self.coherent_std == 0.0
-            && self.dark == 0.0
-            && self.per_power == 0.0
+            && self.direct.dark == 0.0
+            && self.direct.per_power == 0.0
     }
 
     pub fn explain(&self) -> Vec<String> {
@@ -150,12 +161,12 @@ impl Physics {
                 lines.push(format!("{what} {value:.3e}{unit}"));
             }
         };
-        say("detector noise without light", self.dark.sqrt(), " units of y");
-        say("shot noise at y = 1", self.per_power.sqrt(), " units of y");
+        say("detector noise without light", self.direct.dark.sqrt(), " units of y");
+        say("shot noise at y = 1", self.direct.per_power.sqrt(), " units of y");
         say("noise of coherent detection", self.coherent_std, " units of y");
         say("intensity noise of the source", self.rin_std, " of its power");
         say("phase noise against the local oscillator", self.phase_std, " rad");
-        say("full well at y =", self.full_well_y, "");
+        say("full well at y =", self.direct.full_well_y, "");
         lines
     }
 }

@@ -4,26 +4,34 @@
 //! any element can be drawn alone, in any order, on any thread. A keyed [`ParameterSet`](crate::ParameterSet) is
 //! regenerated from its key on either side of the plugin boundary; that is why the generator is part of the interface.
 
+mod bulk;
+mod normal;
+
 use abi_stable::StableAbi;
 
 const M0: u64 = 0xD251_1F53;
 const M1: u64 = 0xCD9E_8D57;
 const W0: u32 = 0x9E37_79B9;
 const W1: u32 = 0xBB67_AE85;
+const LOW: u64 = 0xFFFF_FFFF;
 
 /// One block: 128 counter bits and 64 key bits to 128 random bits.
 #[inline]
-pub fn philox4x32(mut c: [u32; 4], mut k: [u32; 2]) -> [u32; 4] {
-    for round in 0..10 {
-        if round > 0 {
-            k[0] = k[0].wrapping_add(W0);
-            k[1] = k[1].wrapping_add(W1);
-        }
-        let p0 = M0 * u64::from(c[0]);
-        let p1 = M1 * u64::from(c[2]);
-        c = [(p1 >> 32) as u32 ^ c[1] ^ k[0], p1 as u32, (p0 >> 32) as u32 ^ c[3] ^ k[1], p0 as u32];
+pub fn philox4x32(c: [u32; 4], k: [u32; 2]) -> [u32; 4] {
+    philox(c.map(u64::from), k).map(|word| word as u32)
+}
+
+/// [`philox4x32`] on words of 64 bits. Upper halves of the counter are ignored, those of the result are 0: so written, a
+/// loop over blocks becomes one over vector lanes with nothing but 32 x 32 bit products, shifts and exclusive ors in it.
+#[inline(always)]
+fn philox(mut c: [u64; 4], mut k: [u32; 2]) -> [u64; 4] {
+    for _ in 0..10 {
+        let p0 = M0 * (c[0] & LOW);
+        let p1 = M1 * (c[2] & LOW);
+        c = [(p1 >> 32) ^ c[1] ^ u64::from(k[0]), p1, (p0 >> 32) ^ c[3] ^ u64::from(k[1]), p0];
+        k = [k[0].wrapping_add(W0), k[1].wrapping_add(W1)];
     }
-    c
+    c.map(|word| word & LOW)
 }
 
 /// Names a stream of random numbers: 64 key bits and 64 counter bits; the other 64 counter bits count elements.
@@ -59,10 +67,14 @@ impl Key {
     /// Block `block` of this stream: four random words.
     #[inline]
     pub fn block(self, block: u64) -> [u32; 4] {
-        philox4x32(
-            [block as u32, (block >> 32) as u32, self.stream as u32, (self.stream >> 32) as u32],
-            [self.seed as u32, (self.seed >> 32) as u32],
-        )
+        self.words(block).map(|word| word as u32)
+    }
+
+    /// As [`block`](Key::block), each word in the lower half of 64 bits.
+    #[inline(always)]
+    fn words(self, block: u64) -> [u64; 4] {
+        let Key { seed, stream } = self;
+        philox([block, block >> 32, stream, stream >> 32], [seed as u32, (seed >> 32) as u32])
     }
 
     /// Element `index` of the stream of 64-bit words.
@@ -82,31 +94,54 @@ impl Key {
     /// Element `index` of the stream of standard normal numbers.
     #[inline]
     pub fn normal(self, index: u64) -> f64 {
-        normals_of(self.block(index / 4))[(index % 4) as usize]
+        normal::four(self.words(index / 4))[(index % 4) as usize]
     }
 
-    /// Fills `out` with elements `first..` of the stream of standard normal numbers.
+    /// Fills `out` with elements `first..` of the stream of numbers uniform in [0, 1).
+    pub fn fill_uniform(self, first: u64, out: &mut [f64]) {
+        let head = (first % 2).min(out.len() as u64) as usize;
+        let (head, body) = out.split_at_mut(head);
+        head.iter_mut().for_each(|slot| *slot = self.uniform(first));
+        let start = first.div_ceil(2);
+        let (pairs, last) = body.as_chunks_mut();
+        bulk::uniforms(self, start, pairs);
+        last.iter_mut()
+            .for_each(|slot| *slot = self.uniform(2u64.wrapping_mul(start.wrapping_add(pairs.len() as u64))));
+    }
+
+    /// Fills `out` with elements `first..` of the stream of standard normal numbers: the same bits as
+    /// [`normal`](Key::normal) one by one, whatever instructions the machine has, but many at a time.
     pub fn fill_normal(self, first: u64, out: &mut [f64]) {
-        self.for_each_normal(first, out, |slot, z| *slot = z);
+        self.each_normal(first, out, |blocks, start| bulk::normals(self, start, blocks), |slot, z| *slot = z);
     }
 
     /// Adds `scale` times elements `first..` of the stream of standard normal numbers to `out`.
     pub fn add_normal(self, first: u64, scale: f64, out: &mut [f64]) {
-        self.for_each_normal(first, out, |slot, z| *slot += scale * z);
+        let add = |blocks: &mut [[f64; 4]], start| bulk::add_normals(self, start, scale, blocks);
+        self.each_normal(first, out, add, |slot, z| *slot += scale * z);
     }
 
+    /// Whole blocks of four go to `blocks` with the number of the first, what is cut off at both ends to `one`.
     #[inline]
-    fn for_each_normal(self, first: u64, out: &mut [f64], mut put: impl FnMut(&mut f64, f64)) {
+    fn each_normal(
+        self,
+        first: u64,
+        out: &mut [f64],
+        blocks: impl FnOnce(&mut [[f64; 4]], u64),
+        one: impl Fn(&mut f64, f64),
+    ) {
         let head = ((4 - first % 4) % 4).min(out.len() as u64) as usize;
         let (head, body) = out.split_at_mut(head);
-        for (i, slot) in head.iter_mut().enumerate() {
-            put(slot, self.normal(first + i as u64));
+        let start = first.div_ceil(4);
+        let (body, tail) = body.as_chunks_mut();
+        let ends = [(start.wrapping_sub(1), first % 4, head), (start.wrapping_add(body.len() as u64), 0, tail)];
+        if !body.is_empty() {
+            blocks(body, start);
         }
-        let start = (first + head.len() as u64) / 4;
-        for (i, chunk) in body.chunks_mut(4).enumerate() {
-            let z = normals_of(self.block(start + i as u64));
-            for (slot, z) in chunk.iter_mut().zip(z) {
-                put(slot, z);
+        for (block, from, ends) in ends {
+            if !ends.is_empty() {
+                let z = normal::four(self.words(block));
+                ends.iter_mut().zip(&z[from as usize..]).for_each(|(slot, z)| one(slot, *z));
             }
         }
     }
@@ -119,25 +154,21 @@ impl Key {
         if b[bit / 32] >> (bit % 32) & 1 == 0 { 1.0 } else { -1.0 }
     }
 
+    /// Adds `scale` times elements `0..` of the stream of signs to `out`.
+    pub fn add_sign(self, scale: f64, out: &mut [f64]) {
+        for (block, out) in out.chunks_mut(128).enumerate() {
+            for (word, out) in self.block(block as u64).into_iter().zip(out.chunks_mut(32)) {
+                for (bit, slot) in out.iter_mut().enumerate() {
+                    *slot += if word >> bit & 1 == 0 { scale } else { -scale };
+                }
+            }
+        }
+    }
+
     /// A source for the `rand` ecosystem that walks through this stream from its start.
     pub fn rng(self) -> PhiloxRng {
         PhiloxRng { key: self, next: 0 }
     }
-}
-
-/// Four standard normal numbers from one block, by Box-Muller: r = sqrt(-2 ln u), u in (0, 1]; not ziggurat, so that the
-/// number of words an element takes never depends on their values.
-#[inline]
-fn normals_of(b: [u32; 4]) -> [f64; 4] {
-    const SCALE: f64 = 1.0 / 4_294_967_296.0;
-    let pair = |a: u32, b: u32| {
-        let r = (-2.0 * ((f64::from(a) + 0.5) * SCALE).ln()).sqrt();
-        let (s, c) = (std::f64::consts::TAU * (f64::from(b) * SCALE)).sin_cos();
-        (r * c, r * s)
-    };
-    let (z0, z1) = pair(b[0], b[1]);
-    let (z2, z3) = pair(b[2], b[3]);
-    [z0, z1, z2, z3]
 }
 
 /// Walks through the words of one [`Key`], as a source for `rand` and `rand_distr`.
@@ -170,55 +201,4 @@ impl rand_core::TryRng for PhiloxRng {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Known answers published with Random123 1.14 (`kat_vectors`, philox4x32, 10 rounds).
-    #[test]
-    fn known_answers() {
-        assert_eq!(philox4x32([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
-        assert_eq!(philox4x32([!0; 4], [!0; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
-        assert_eq!(
-            philox4x32([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
-            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
-        );
-    }
-
-    #[test]
-    fn any_element_alone_equals_the_filled_array() {
-        let key = Key::new(3).named("test");
-        let mut whole = vec![0.0; 37];
-        key.fill_normal(5, &mut whole);
-        for (i, z) in whole.iter().enumerate() {
-            assert_eq!(*z, key.normal(5 + i as u64));
-        }
-        for cut in 0..12 {
-            let mut part = vec![0.0; 20];
-            key.fill_normal(cut, &mut part);
-            assert_eq!(part[7], key.normal(cut + 7));
-        }
-    }
-
-    #[test]
-    fn moments_of_the_normal_stream() {
-        let n = 400_000;
-        let mut z = vec![0.0; n];
-        Key::new(1).fill_normal(0, &mut z);
-        let mean = z.iter().sum::<f64>() / n as f64;
-        let variance = z.iter().map(|z| z * z).sum::<f64>() / n as f64;
-        let fourth = z.iter().map(|z| z.powi(4)).sum::<f64>() / n as f64;
-        // five standard errors each: 1, sqrt 2 and sqrt 96 over sqrt n
-        let e = 5.0 / (n as f64).sqrt();
-        assert!(mean.abs() < e, "{mean}");
-        assert!((variance - 1.0).abs() < 1.42 * e, "{variance}");
-        assert!((fourth - 3.0).abs() < 9.8 * e, "{fourth}");
-    }
-
-    #[test]
-    fn derived_keys_differ() {
-        let root = Key::new(7);
-        assert_ne!(root.named("a"), root.named("b"));
-        assert_ne!(root.with(0), root.with(1));
-        assert_ne!(root.with(0).with(1), root.with(1).with(0));
-    }
-}
+mod tests;

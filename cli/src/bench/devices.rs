@@ -1,0 +1,179 @@
+//! The device files of the cases.
+
+use crate::args::{Chain, Precision};
+use std::fmt::Write;
+
+/// Converters and noise of circuits, which presets do not know of: 8 bits each, 1 % read noise.
+const ADC: &str = ", noise_std: 0.01, adc: {bits: 8, range: auto}";
+
+/// How the vectors of a mesh go in.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Inputs {
+    /// As complex fields.
+    Complex,
+    /// As real fields: one column of the matrix each.
+    Real,
+}
+
+/// A rectangular mesh with its output phases among the parameters; complex fields are read.
+///
+/// Typical is the preset of that name. `coupled` leaves its crosstalk, its noise of each write and the lag of its
+/// actuators in: with them no perturbation stays where it was made.
+pub fn mesh(modes: usize, inputs: Inputs, chain: Chain, precision: Precision, coupled: bool) -> String {
+    let mode = if inputs == Inputs::Complex { "complex" } else { "amplitude" };
+    let chain = match (chain, coupled) {
+        (Chain::Ideal, _) => "",
+        (Chain::Typical, true) => "preset: typical\n",
+        (Chain::Typical, false) => {
+            "preset: typical\n\
+             actuators: {heater: {crosstalk: {kernel: nearest, strength: 0}, phase_noise_std: 0, response: {tau: 0}}}\n"
+        }
+    };
+    format!(
+        "ddl: 1
+name: mesh
+{chain}instances: {{U: {{component: mesh, settings: {{n: {modes}}}}}}}
+parameters:
+  U.theta: {{range: [0, 3.141592653589793], at_range: reflect, init: {{uniform: [0.1, 3.0]}}}}
+  U.phi: {{init: {{uniform: [0.1, 6.1]}}}}
+  U.gamma: {{init: {{uniform: [0.1, 6.1]}}}}
+encoding: {{mode: {mode}}}
+readout: {{mode: coherent}}
+{}",
+        solver(precision)
+    )
+}
+
+/// Rings in a row between two buses, couplers and half rings written out; one ring is an add-drop filter. All S-parameters
+/// between its four ports.
+pub fn rings(count: usize, wavelengths: usize) -> String {
+    let mut text = format!("environment: {{wl: {{start: 1.5, stop: 1.6, points: {wavelengths}}}}}\ninstances:\n");
+    let mut joins = String::from("connections:\n");
+    for k in 0..=count {
+        let coupling = if k == 0 || k == count { 0.1 } else { 0.02 };
+        add(&mut text, format_args!("  c{k}: {{component: coupler_ideal, settings: {{coupling: {coupling}}}}}"));
+    }
+    let settings = "{length: 31.41592653589793, neff: 2.34, ng: 4.2, loss_dB_cm: 3.0}";
+    for k in 0..count {
+        for arm in ["t", "b"] {
+            add(&mut text, format_args!("  {arm}{k}: {{component: straight, settings: {settings}}}"));
+        }
+        let next = k + 1;
+        add(&mut joins, format_args!("  'c{k},out1': 't{k},in0'\n  't{k},out0': 'c{next},in0'"));
+        add(&mut joins, format_args!("  'c{next},out0': 'b{k},in0'\n  'b{k},out0': 'c{k},in1'"));
+    }
+    let ports = format!("ports: {{in: 'c0,in0', thru: 'c0,out0', add: 'c{count},in1', drop: 'c{count},out1'}}\n");
+    format!("ddl: 1\nname: rings\n{text}{joins}{ports}")
+}
+
+/// A bank of add-drop rings with balanced detection: a bus and a drop bus a row, a ring a channel, as many rows as channels.
+pub fn weight_bank(side: usize, chain: Chain, precision: Precision) -> String {
+    let last = side - 1;
+    let mut joins = String::new();
+    for k in 0..last {
+        let next = k + 1;
+        add(&mut joins, format_args!("      r<{k}.0>,thru: r<{next}.0>,in\n      r<{next}.0>,drop: r<{k}.0>,add"));
+    }
+    let typical = chain == Chain::Typical;
+    let (faults, input, output) =
+        if typical { (BANK_FAULTS, ", dac: {bits: 8, min: 0, max: 1}", ADC) } else { ("", "", "") };
+    // 10 um of diameter, 0.99 of the amplitude left after a round
+    let ring = "length: 31.41592653589793, neff: 2.34, ng: 4.2, loss_dB_cm: 27.787, coupling0: 0.03, coupling1: 0.03";
+    // rows are fed by a tree, which wants a power of two; those that are left over stay dark
+    let fed = side.next_power_of_two();
+    format!(
+        "ddl: 1
+name: weight_bank
+environment: {{channels: {{start: 1.55, spacing_GHz: 50, count: {side}}}}}
+circuits:
+  row:
+    instances:
+      r: {{component: ring_adddrop, array: {{columns: {side}, rows: 1}}, settings: {{{ring}}}}}
+    connections:
+{joins}    ports: {{in0: 'r<0.0>,in', thru: 'r<{last}.0>,thru', drop: 'r<0.0>,drop', end: 'r<{last}.0>,add'}}
+instances:
+  split: {{component: splitter_tree, settings: {{outputs: {fed}}}}}
+  bank: {{component: row, array: {{columns: 1, rows: {side}}}}}
+connections: {{'split,out0-{last}': 'bank<0.0-{last}>,in0'}}
+ports:
+  bus: split,in0
+  plus0-{last}: bank<0.0-{last}>,thru
+  minus0-{last}: bank<0.0-{last}>,drop
+  end0-{last}: bank<0.0-{last}>,end
+parameters:
+  'bank<0.*>.r<*.0>.phi': {{init: {{uniform: [0.1, 6.1]}}, order: [row, column]}}
+encoding: {{ports: bus, mode: intensity, per: channel{input}}}
+readout: {{mode: differential, pairs: {{y0-{last}: [plus0-{last}, minus0-{last}]}}{output}}}
+{faults}{}",
+        solver(precision)
+    )
+}
+
+/// What the preset `typical` says of a bank in one piece, for one that is written out.
+const BANK_FAULTS: &str = "\
+actuators:
+  heater:
+    drives: ['bank<0.*>.r<*.0>.phi']
+    dac: {bits: 8, min: 0.0, max: 49.6e-3}
+    curve: {quantity: power, form: linear, p_pi: 24.8e-3}
+    offset: {normal: [0, 0.05]}
+    gain: {normal: [1, 0.012]}
+    crosstalk: {kernel: nearest, strength: 0.005}
+    phase_noise_std: 0.002
+nonideal:
+  - {at: 'bank*.r*', coupling0: {relative: {normal: [0, 0.05]}}, coupling1: {relative: {normal: [0, 0.05]}}}
+drift:
+  - {at: 'bank*.r*', model: ou, sigma: 0.02, tau: 600, common: true}
+  - {at: 'bank*.r*', model: wiener, sigma: 2.0e-4, per: sqrt_s}
+";
+
+/// Complex fields through a phase mask and on through free space, not enlarged; complex fields are read.
+pub fn mask(side: usize, chain: Chain, precision: Precision) -> String {
+    let typical = chain == Chain::Typical;
+    let (faults, input, output) =
+        if typical { (MASK_FAULTS, ", dac: {bits: 8, min: -1.0, max: 1.0}", ADC) } else { ("", "", "") };
+    format!(
+        "ddl: 1
+name: mask
+environment: {{wl: 1.55}}
+instances:
+  src: {{component: plane, settings: {{shape: [{side}, {side}], pitch: 8.0}}}}
+  mask: {{component: slm, settings: {{shape: [{side}, {side}], pitch: 8.0, kind: phase}}}}
+  far: {{component: free_space, settings: {{distance: 1000, method: angular_spectrum, pad: 1}}}}
+connections: {{'src,out': 'mask,in', 'mask,out': 'far,in'}}
+ports: {{field: 'src,in', image: 'far,out'}}
+parameters:
+  mask.phase: {{init: {{uniform: [0.1, 6.1]}}}}
+encoding: {{ports: field, mode: complex{input}}}
+readout: {{ports: image, mode: coherent{output}}}
+{faults}{}",
+        solver(precision)
+    )
+}
+
+/// What the preset `typical` says of `slm_matvec`, for a mask.
+const MASK_FAULTS: &str = "\
+actuators:
+  lcos:
+    drives: [mask.phase]
+    dac: {bits: 8, min: 0.0, max: 6.2832}
+    offset: {normal: [0, 0.02]}
+    crosstalk: {kernel: gaussian, sigma_pixels: 0.35}
+    phase_noise_std: 0.01
+nonideal: [{at: mask, zero_order: 0.04}]
+drift:
+  - {at: mask.phase, model: wiener, sigma: 5.0e-4, per: sqrt_s}
+  - {at: mask.phase, model: ou, sigma: 0.02, tau: 600, common: true}
+";
+
+fn solver(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F64 => "",
+        Precision::F32 => "solver: {precision: f32}\n",
+    }
+}
+
+fn add(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // writing to a string cannot fail
+    let _ = writeln!(text, "{line}");
+}

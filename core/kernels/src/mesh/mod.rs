@@ -1,0 +1,30 @@
+//! Meshes of 2x2 cells.
+//!
+//! A [`Mesh`] says which modes its cells couple, in the order in which light meets them. A configuration is one general complex
+//! 2x2 matrix a cell ([`Blocks`]), a factor on each input and one on each output ([`Factors`]). [`Loaded`] is a
+//! configuration made ready: it sends batches of vectors through ([`Loaded::apply`]) and gives the matrix
+//! ([`Loaded::matrix`]).
+//!
+//! How it is fast:
+//!
+//! - Each wire carries a complex factor beside its field, so that a cell is two complex multiply-adds, a + z b and b + w a, instead
+//!   of four (the idea of fast Givens rotations: Gentleman, J. Inst. Math. Appl. 12, 329, 1973; here with complex scales,
+//!   so that losses and phases go the same way). The factors shrink on the way. Where they would leave a safe range, a group
+//!   of layers is done with full matrices, after which they are 1 again.
+//! - Vectors lie in the lanes of registers, real and imaginary parts apart, a tile of them with all modes in the first-level cache.
+//! - Four layers go together, as a wave front across the modes: what one layer hands to the next stays in registers.
+
+mod apply;
+mod blocks;
+mod load;
+mod matrix;
+mod plan;
+pub mod structured;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+pub use apply::{Input, Part};
+pub use blocks::{Blocks, Factors};
+pub use load::{Loaded, Work};
+pub use plan::{Error, Mesh};

@@ -1,0 +1,376 @@
+//! Probes that change one cell of a mesh.
+//!
+//! Where nothing else of a device changes with a parameter (no crosstalk, no lag, no drift of phases, no noise of writes), a probe
+//! that moves the phases of one cell, or one output phase, changes the fields at the outputs by a product of rank two: exact,
+//! however far it moves them. The fields before each cell and what comes after it are found once for all probes of a call.
+//! Everything else is as in the long way: converters, actuators, errors of fabrication, read-out, noise, ADC. Which way a probe
+//! goes depends on its form (sparse, of one cell) and on the device, never on values, so that it is always the same.
+//!
+//! Where the read-out is linear and free of noise too, sums over outputs need no outputs at all: one sweep backwards gives the
+//! derivative with respect to each cell's matrix, in which the sum is linear.
+
+use crate::{
+    chain::{
+        detector::{Detection, DetectorRoom},
+        drift::Drifts,
+        encoder::Part,
+        events::Events,
+        lag::Configured,
+    },
+    engine::{Engine, OPENING},
+    memory::Memory,
+    model::{Instant, Model},
+    program::{MeshProgram, Program},
+    query::{Element, Room, Rooms},
+    sets::Asked,
+};
+use blackbeam_kernels::{
+    Buffer, Level,
+    mesh::{
+        Blocks, Factors, Input,
+        structured::{Change, Fields, Gradient, Probe, Suffix},
+    },
+};
+use blackbeam_plugin::{Applied, Call, Form, ParameterSet, RVec, Result};
+use rayon::prelude::*;
+use std::{collections::HashSet, sync::Arc};
+
+/// Most bytes of what comes after the cells, and of the fields before them: larger meshes go the long way, larger batches in
+/// parts.
+const MOST_BYTES: usize = 512 << 20;
+const FIELD_BYTES: usize = 64 << 20;
+/// A parameter that sets more than one cell, or nothing of the mesh.
+const NOWHERE: u32 = u32::MAX;
+
+/// What answers such probes.
+pub(crate) struct Cells<T> {
+    /// The cell (or, after all cells, the output) that each trainable parameter belongs to.
+    sites: Vec<u32>,
+    /// Rows that go together.
+    rows: usize,
+    scalars: bool,
+    base: Base<T>,
+    changes: Vec<Change>,
+    room: Room<T>,
+    encoded: Vec<T>,
+    probes: Rooms<Bench<T>>,
+    contraction: Contraction<T>,
+    instants: Vec<Instant>,
+}
+
+/// The configuration that probes start from.
+struct Base<T> {
+    blocks: Blocks,
+    input: Factors,
+    output: Factors,
+    fields: Fields<T>,
+    suffix: Suffix<T>,
+    gradient: Gradient,
+    state: Buffer<T>,
+    configured: Configured,
+    params: Vec<f64>,
+    moved: Vec<f64>,
+}
+
+/// Memory of one thread.
+#[derive(Default)]
+struct Bench<T> {
+    probe: Probe<T>,
+    fields: Vec<T>,
+    detector: DetectorRoom,
+}
+
+/// Memory for cotangents.
+#[derive(Default)]
+struct Contraction<T> {
+    wide: Vec<f64>,
+    /// Of one vector: dL/d of what arrives, and what arrives (which does not matter).
+    dfields: Vec<f64>,
+    fields: Vec<f64>,
+    /// dL/d(re, im) of all fields.
+    full: Vec<T>,
+}
+
+impl<T: Element> Cells<T> {
+    /// None for a device of which a probe changes more than its cell.
+    pub fn new(model: &Model, drifts: &Drifts, events: &Events, memory: &Memory) -> Result<Option<Self>> {
+        let Program::Linear(program) = &model.program else { return Ok(None) };
+        let Some((mesh, mine)) = program.mesh() else { return Ok(None) };
+        let (n, cells) = (mesh.kernel().modes(), mesh.kernel().cells());
+        let a_row = 4 * cells * size_of::<T>();
+        let alone = model.set_points.alone() && model.slots.plain() && !drifts.of_slots() && !memory.remembers();
+        let settled = model.encoder.settled() && model.encoder.parts().len() == 1;
+        if !(alone && settled && events.none()) || a_row * n.next_multiple_of(16) > MOST_BYTES {
+            return Ok(None);
+        }
+        let slots = model.slots.of_parameters(model.parameters.len());
+        let site = |&parameter: &usize| match slots[parameter] {
+            Some(slot) if mine.contains(&slot) => mesh.site(slot - mine.start) as u32,
+            _ => NOWHERE,
+        };
+        Ok(Some(Cells {
+            sites: model.trainable.iter().map(site).collect(),
+            rows: (FIELD_BYTES / a_row.max(1)).clamp(16, 4096) / 16 * 16,
+            scalars: model.detector.linear() && model.detector.exact() && !drifts.of_gains(),
+            base: Base {
+                blocks: Blocks::default(),
+                input: Factors::default(),
+                output: Factors::default(),
+                fields: Fields::default(),
+                suffix: Suffix::default(),
+                gradient: Gradient::default(),
+                state: Buffer::default(),
+                configured: Configured::empty(&OPENING),
+                params: Vec::new(),
+                moved: Vec::new(),
+            },
+            changes: Vec::new(),
+            room: Room::default(),
+            encoded: Vec::new(),
+            probes: Rooms::default(),
+            contraction: Contraction::default(),
+            instants: Vec::new(),
+        }))
+    }
+
+    /// Sums over outputs can be found without them.
+    pub fn scalars(&self) -> bool {
+        self.scalars
+    }
+
+    /// The one cell that a set changes.
+    fn site(&self, set: &ParameterSet) -> Option<u32> {
+        let (first, rest) = set.indices.split_first().filter(|_| set.form == Form::Sparse)?;
+        let site = *self.sites.get(*first as usize)?;
+        let same = rest.iter().all(|i| self.sites.get(*i as usize) == Some(&site));
+        (same && site != NOWHERE).then_some(site)
+    }
+
+    /// The change that each set makes, and what it applies if that is wanted. Parameters act alone, so that many probes are
+    /// converted at once: each pass moves every cell once at most.
+    fn changes(
+        &mut self,
+        model: &Model,
+        asked: &Asked<'_, T>,
+        (mesh, first): (&MeshProgram, usize),
+        want_applied: bool,
+    ) -> Result<Vec<Applied>> {
+        let Cells { base, changes, room, sites, .. } = self;
+        let call = &asked.calls[0];
+        base.params.clear();
+        base.params.extend_from_slice(asked.bases[asked.sets[0].base as usize]);
+        Memory::fresh(model, &base.params, call, &mut base.configured)?;
+        let at_base = if want_applied { model.applied(&base.configured) } else { RVec::new() };
+        let mut applied = vec![Applied { values: at_base }; if want_applied { asked.sets.len() } else { 0 }];
+        let slots = model.slots_at(&base.configured, call.time_s, room);
+        mesh.configuration(&slots[first..], (&mut base.blocks, &mut base.input, &mut base.output));
+        changes.clear();
+        changes.resize(asked.sets.len(), Change::Output(0, (0.0, 0.0)));
+        let mut waiting: Vec<usize> = (0..asked.sets.len()).collect();
+        while !waiting.is_empty() {
+            base.moved.clone_from(&base.params);
+            let mut taken = HashSet::with_capacity(waiting.len());
+            let site = |set: usize| sites[asked.sets[set].indices[0] as usize];
+            let (now, later): (Vec<usize>, Vec<usize>) = waiting.into_iter().partition(|&set| taken.insert(site(set)));
+            for &set in &now {
+                asked.sets[set].expand(&mut base.moved)?;
+            }
+            Memory::fresh(model, &base.moved, call, &mut base.configured)?;
+            let slots = model.slots_at(&base.configured, call.time_s, room);
+            for set in now {
+                changes[set] = mesh.change(site(set) as usize, &slots[first..]);
+                for &i in applied.get(set).map_or(&[][..], |_| &asked.sets[set].indices) {
+                    applied[set].values[i as usize] = base.configured.applied[model.trainable[i as usize]];
+                }
+            }
+            waiting = later;
+        }
+        Ok(applied)
+    }
+
+    /// The fields of rows `x` [rows, inputs] in the configuration that probes start from.
+    fn load_fields(&mut self, model: &Model, mesh: &MeshProgram, x: &[T], call: &Call) {
+        let Cells { base, encoded, room, .. } = self;
+        model.encode_all(x, model.encoder.keys(call), encoded, room);
+        let input = if model.encoder.pairs { Input::Complex(encoded) } else { Input::Real(encoded) };
+        base.fields.load(Level::best(), mesh.kernel(), (&base.blocks, &base.input, &base.output), input);
+    }
+}
+
+impl<T: Element> Engine<T> {
+    /// How many sets from the first on go the same way, and whether that is by their cells.
+    pub fn alike(&self, sets: &[ParameterSet]) -> (usize, bool) {
+        let Some(cells) = &self.cells else { return (sets.len(), false) };
+        let way = |set: &ParameterSet| cells.site(set).map(|_| set.base);
+        let first = way(&sets[0]);
+        (sets.iter().take_while(|set| way(set) == first).count(), first.is_some())
+    }
+
+    /// Answers sets of one base, each of which changes one cell.
+    pub fn answer_cells(&mut self, asked: &Asked<'_, T>, y: &mut [T], want_applied: bool) -> Result<Vec<Applied>> {
+        self.with_cells(|this, cells, (mesh, first)| {
+            let applied = cells.changes(&this.model, asked, (mesh, first), want_applied)?;
+            let mut instants = std::mem::take(&mut cells.instants);
+            instants.resize_with(asked.calls.len(), Instant::default);
+            for (call, instant) in asked.calls.iter().zip(&mut instants) {
+                this.instant(call, instant)?;
+            }
+            let base = &mut cells.base;
+            base.suffix.load(Level::best(), mesh.kernel(), &base.blocks, &base.output);
+            let (inputs, d_out) = (this.descriptor.input.width, this.descriptor.output.width);
+            let each = y.len() / asked.sets.len();
+            for (part, x) in asked.x.chunks(cells.rows * inputs).enumerate() {
+                cells.load_fields(&this.model, mesh, x, &asked.calls[0]);
+                let rows = part * cells.rows..part * cells.rows + x.len() / inputs;
+                let answer = |(set, y): (usize, &mut [T])| {
+                    let detection = this.detection(&asked.calls[set], &instants[set]);
+                    let first_row = asked.calls[set].first_row + rows.start as u64;
+                    let y = &mut y[rows.start * d_out..rows.end * d_out];
+                    cells.answer(&this.model, &cells.changes[set], (detection, first_row), y);
+                };
+                match &this.pool {
+                    Some(pool) => pool.install(|| y.par_chunks_mut(each.max(1)).enumerate().for_each(answer)),
+                    None => y.chunks_mut(each.max(1)).enumerate().for_each(answer),
+                }
+            }
+            cells.instants = instants;
+            Ok(applied)
+        })
+        .and_then(|applied| self.hold_last(asked, None).map(|()| applied))
+    }
+
+    /// Sums over rows and outputs of answer times `cotangent` [rows, outputs], set by set.
+    pub fn answer_scalars(
+        &mut self,
+        asked: &Asked<'_, T>,
+        cotangent: &[T],
+        scalars: &mut [f64],
+        want_applied: bool,
+    ) -> Result<Vec<Applied>> {
+        let mut applied = Vec::new();
+        let mut first = 0;
+        while first < asked.sets.len() {
+            let (count, by_cells) = self.alike(&asked.sets[first..]);
+            let (part, scalars) = (asked.part(first..first + count), &mut scalars[first..first + count]);
+            if by_cells {
+                applied.extend(self.contract_cells(&part, cotangent, scalars, want_applied)?);
+            } else {
+                let mut y = vec![T::ZERO; count * cotangent.len()];
+                applied.extend(self.answer_each(&part, &mut y, want_applied)?);
+                for (scalar, y) in scalars.iter_mut().zip(y.chunks_exact(cotangent.len().max(1))) {
+                    *scalar = y.iter().zip(cotangent).map(|(y, c)| y.to_f64() * c.to_f64()).sum();
+                }
+            }
+            first += count;
+        }
+        self.count(asked.sets.len(), asked.sets.len() * asked.x.len() / self.descriptor.input.width);
+        Ok(applied)
+    }
+
+    fn contract_cells(
+        &mut self,
+        asked: &Asked<'_, T>,
+        cotangent: &[T],
+        scalars: &mut [f64],
+        want_applied: bool,
+    ) -> Result<Vec<Applied>> {
+        self.with_cells(|this, cells, (mesh, first)| {
+            let applied = cells.changes(&this.model, asked, (mesh, first), want_applied)?;
+            let mut instant = Instant::default();
+            this.instant(&asked.calls[0], &mut instant)?;
+            let (inputs, d_out) = (this.descriptor.input.width, this.descriptor.output.width);
+            scalars.fill(0.0);
+            let parts = asked.x.chunks(cells.rows * inputs).zip(cotangent.chunks(cells.rows * d_out));
+            for (x, cotangent) in parts {
+                cells.load_fields(&this.model, mesh, x, &asked.calls[0]);
+                cells.contract(&this.model, mesh, (cotangent, &instant), scalars);
+            }
+            Ok(applied)
+        })
+        .and_then(|applied| self.hold_last(asked, None).map(|()| applied))
+    }
+
+    /// Takes the cells out for a while, so that the rest of the engine can be used beside them.
+    fn with_cells<O>(
+        &mut self,
+        work: impl FnOnce(&mut Self, &mut Cells<T>, (&MeshProgram, usize)) -> Result<O>,
+    ) -> Result<O> {
+        let mut cells = self.cells.take().expect("asked only where there are cells");
+        let model = Arc::clone(&self.model);
+        let Program::Linear(program) = &model.program else { unreachable!("cells are those of a mesh") };
+        let (mesh, mine) = program.mesh().expect("cells are those of a mesh");
+        let done = work(self, &mut cells, (mesh, mine.start));
+        self.cells = Some(cells);
+        done
+    }
+}
+
+impl<T: Element> Cells<T> {
+    /// Rows of the fields that are loaded, after one change, as they are read.
+    fn answer(&self, model: &Model, change: &Change, (detection, first): (Detection<'_>, u64), y: &mut [T]) {
+        let (level, base) = (Level::best(), &self.base);
+        let start = (&base.suffix, &base.blocks, &base.output);
+        self.probes.with(|bench| {
+            if model.detector.pairs && model.detector.transparent(&detection) {
+                return base.fields.changed(level, start, change, (y, true), &mut bench.probe);
+            }
+            bench.fields.resize(base.fields.outputs().len(), T::ZERO);
+            base.fields.changed(level, start, change, (&mut bench.fields, false), &mut bench.probe);
+            if !model.detector.pairs {
+                // Only one part of the fields arrives.
+                let part = usize::from(model.detector.takes() == (false, true));
+                (0..bench.fields.len() / 2).for_each(|i| bench.fields[i] = bench.fields[2 * i + part]);
+                bench.fields.truncate(bench.fields.len() / 2);
+            }
+            model.detector.detect_rows(&mut bench.fields, detection, Part::Whole, first, y, &mut bench.detector);
+        });
+    }
+
+    /// Adds what the rows of the fields that are loaded give.
+    fn contract(
+        &mut self,
+        model: &Model,
+        mesh: &MeshProgram,
+        (cotangent, instant): (&[T], &Instant),
+        scalars: &mut [f64],
+    ) {
+        let Cells { base, changes, contraction, .. } = self;
+        let Contraction { wide, dfields, full, fields } = contraction;
+        let (d_out, outputs) = (model.detector.width(), base.fields.outputs());
+        let ports = outputs.len() / (2 * base.fields.rows().max(1));
+        // From dL/dy to dL/d(re, im) of each field: linear, so that the fields themselves do not matter.
+        full.clear();
+        full.resize(outputs.len(), T::ZERO);
+        dfields.resize(if model.detector.pairs { 2 * ports } else { ports }, 0.0);
+        fields.resize(dfields.len(), 0.0);
+        let part = usize::from(model.detector.takes() == (false, true));
+        let dy = T::wide(cotangent, wide);
+        for (dy, full) in dy.chunks_exact(d_out).zip(full.chunks_exact_mut(2 * ports)) {
+            model.detector.pull(fields, &instant.gain, instant.source, dy, dfields);
+            let step = if model.detector.pairs { 1 } else { 2 };
+            let places = full.iter_mut().skip(if step == 2 { part } else { 0 }).step_by(step);
+            places.zip(&*dfields).for_each(|(place, d)| *place = T::from_f64(*d));
+        }
+        let start: f64 = outputs.iter().zip(&*full).map(|(y, g)| y.to_f64() * g.to_f64()).sum();
+        let memory = (&mut base.gradient, &mut base.state);
+        base.fields.contract(Level::best(), mesh.kernel(), (&base.blocks, &base.output), full, memory);
+        for (scalar, change) in scalars.iter_mut().zip(&*changes) {
+            *scalar += start + added(&base.gradient, change, (&base.blocks, &base.output));
+        }
+    }
+}
+
+/// What a change adds to a sum that is linear in the outputs.
+fn added(gradient: &Gradient, change: &Change, (blocks, output): (&Blocks, &Factors)) -> f64 {
+    match *change {
+        Change::Cell(cell, new) => {
+            let moved = |k: usize, (re, im): (f64, f64), old: (f64, f64)| {
+                gradient.blocks.re[k][cell] * (re - old.0) + gradient.blocks.im[k][cell] * (im - old.1)
+            };
+            new.into_iter().zip(blocks.get(cell)).enumerate().map(|(k, (new, old))| moved(k, new, old)).sum()
+        }
+        Change::Output(mode, (re, im)) => {
+            gradient.output.re[mode] * (re - output.re[mode]) + gradient.output.im[mode] * (im - output.im[mode])
+        }
+    }
+}

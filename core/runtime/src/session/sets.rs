@@ -1,0 +1,190 @@
+//! Several configurations in one call.
+
+use super::{
+    SessionError,
+    clock::{query_cost, write_cost},
+    driver::{ATTEMPTS, Driver, retrying},
+    groups::Group,
+    ledger::Account,
+    send::{finite, send_scalars, send_sets},
+};
+use blackbeam_plugin::{Call, Code, Device, Dtype, Matrix, ParameterSet, PluginError, can};
+
+/// Most configurations in one call: bounds the memory of a round.
+const SETS_PER_CALL: usize = 64;
+
+/// Several configurations that are sent together.
+struct Planned {
+    calls: Vec<Call>,
+    sets: Vec<ParameterSet>,
+    /// Physical cost of writing them one after the other, and once more after that.
+    writes: [Account; 2],
+}
+
+impl Planned {
+    /// The calls for rows from `first` on.
+    fn from_row(&self, first: u64) -> Vec<Call> {
+        self.calls.iter().map(|call| Call { first_row: call.first_row + first, ..*call }).collect()
+    }
+}
+
+impl Driver {
+    /// Several groups on one batch: in one call where the device can, else one by one. The bits are the same.
+    ///
+    /// Sparse sets always go as they are to a device that takes them, so that whether it answers them by their structure
+    /// depends on nothing else.
+    pub fn groups(
+        &mut self,
+        bases: [&[f64]; 2],
+        groups: &[Group],
+        x: &Matrix,
+        want_applied: bool,
+    ) -> Result<Vec<(Matrix, Vec<f64>)>, SessionError> {
+        let can = self.descriptor.can(can::QUERY_SETS);
+        let mut answers = Vec::with_capacity(groups.len());
+        let mut rest = groups;
+        while let Some(group) = rest.first() {
+            let fresh = self.programmed.as_ref().is_none_or(|p| p.params != group.params);
+            let sparse = group.is_sparse(&self.descriptor);
+            let alike = |g: &Group| g.is_sparse(&self.descriptor) == sparse;
+            let count = if can && fresh && (sparse || x.rows <= self.max_batch) {
+                run_of_changes(rest, alike).min(SETS_PER_CALL)
+            } else {
+                1
+            };
+            let (now, later) = rest.split_at(count);
+            rest = later;
+            if count > 1 || can && fresh && sparse {
+                answers.extend(self.call_sets(bases, now, x, want_applied)?);
+            } else {
+                let applied = if want_applied { self.applied(&group.params, group.call)? } else { Vec::new() };
+                answers.push((self.group(&group.params, x, group.call)?, applied));
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Several configurations, each new, in one call (several, if the device does not take so many rows).
+    fn call_sets(
+        &mut self,
+        bases: [&[f64]; 2],
+        groups: &[Group],
+        x: &Matrix,
+        want_applied: bool,
+    ) -> Result<Vec<(Matrix, Vec<f64>)>, SessionError> {
+        let planned = self.plan(groups, x.rows);
+        let (width, d_out) = (self.descriptor.input.width, self.descriptor.output.width);
+        let mut answers: Vec<(Matrix, Vec<f64>)> =
+            groups.iter().map(|_| (Matrix::zeros(x.rows, d_out), Vec::new())).collect();
+        let rows = self.max_batch.min(x.rows).max(1);
+        let mut y = vec![f64::NAN; groups.len() * rows * d_out];
+        for first in (0..x.rows).step_by(rows) {
+            let n = rows.min(x.rows - first);
+            let x = &x.data[first * width..(first + n) * width];
+            let calls = planned.from_row(first as u64);
+            let y = &mut y[..groups.len() * n * d_out];
+            let applied = self.attempt_sets(&planned, (n, first > 0), want_applied, |device, dtype| {
+                y.fill(f64::NAN);
+                let applied =
+                    send_sets(device, dtype, bases, &planned.sets, &calls, (x, width), (y, d_out), want_applied)?;
+                finite(y).map(|()| applied)
+            })?;
+            for ((answer, y), applied) in answers.iter_mut().zip(y.chunks(n * d_out)).zip(applied) {
+                answer.0.data[first * d_out..(first + n) * d_out].copy_from_slice(y);
+                answer.1 = applied;
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Of several configurations, each new, what the answers give with `cotangent`, in one call.
+    pub fn scalars(
+        &mut self,
+        bases: [&[f64]; 2],
+        groups: &[Group],
+        (x, cotangent): (&Matrix, &Matrix),
+        want_applied: bool,
+    ) -> Result<Vec<(f64, Vec<f64>)>, SessionError> {
+        let planned = self.plan(groups, x.rows);
+        let mut scalars = vec![f64::NAN; groups.len()];
+        let applied = self.attempt_sets(&planned, (x.rows, false), want_applied, |device, dtype| {
+            scalars.fill(f64::NAN);
+            let applied = send_scalars(
+                device,
+                dtype,
+                bases,
+                (&planned.sets, &planned.calls),
+                (x, cotangent),
+                &mut scalars,
+                want_applied,
+            )?;
+            finite(&scalars).map(|()| applied)
+        })?;
+        Ok(scalars.iter().copied().zip(applied).collect())
+    }
+
+    /// Charges the logical column for several groups, each a new configuration.
+    fn plan(&mut self, groups: &[Group], rows: usize) -> Planned {
+        let all_written = |held: Option<&Vec<f64>>| {
+            let before = std::iter::once(held).chain(groups.iter().map(|g| Some(&g.params)));
+            let mut cost = Account::default();
+            for (from, group) in before.zip(groups) {
+                cost.add(&write_cost(&self.descriptor, from.map(Vec::as_slice), &group.params));
+            }
+            cost
+        };
+        let last = groups.last().map(|g| &g.params);
+        let mut planned = Planned {
+            calls: Vec::with_capacity(groups.len()),
+            sets: groups.iter().map(|g| g.for_device(&self.descriptor)).collect(),
+            writes: [all_written(self.held.as_ref().map(|h| &h.params)), all_written(last)],
+        };
+        for group in groups {
+            planned.calls.push(self.begin(&group.params, group.call).0);
+            self.answered(group.call.purpose, rows);
+        }
+        planned
+    }
+
+    /// Sends a call of several configurations until it is answered, and charges the physical column for each attempt. Gives
+    /// what was applied, an empty vector each where that is not wanted. `again`: the same configurations were sent just now.
+    fn attempt_sets(
+        &mut self,
+        planned: &Planned,
+        (rows, again): (usize, bool),
+        want_applied: bool,
+        mut send: impl FnMut(&mut dyn Device, Dtype) -> Result<Vec<Vec<f64>>, PluginError>,
+    ) -> Result<Vec<Vec<f64>>, SessionError> {
+        let (first, count) = (planned.calls[0], planned.calls.len());
+        let what = format!("a {} call of {count} configurations (step {})", first.purpose.name(), first.step);
+        let mut cost = planned.writes[usize::from(again)];
+        (0..count).for_each(|_| cost.add(&query_cost(&self.descriptor, self.vectors(rows))));
+        for attempt in 1.. {
+            self.held = None;
+            self.spend(first.purpose, first.step, &cost)?;
+            let outcome = send(&mut *self.device, self.descriptor.dtype).and_then(|applied| match applied.len() {
+                _ if !want_applied => Ok(vec![Vec::new(); count]),
+                n if n == count => applied.into_iter().map(|a| self.checked_applied(a)).collect(),
+                n => {
+                    let message = format!("{n} answers say what was applied, {count} were asked");
+                    Err(PluginError::new(Code::SHAPE, message))
+                }
+            });
+            match outcome {
+                Ok(applied) => {
+                    self.held = self.programmed.clone();
+                    self.held_applied = applied.last().cloned().unwrap_or_default();
+                    return Ok(applied);
+                }
+                Err(e) if e.retryable && attempt < ATTEMPTS => retrying(&self.name, &what, &e),
+                Err(e) => return Err(self.failed(&what, e)),
+            }
+        }
+        unreachable!("the loop returns by its last attempt")
+    }
+}
+
+/// How many groups from the first on each change the parameters of the one before and are `alike`.
+fn run_of_changes(groups: &[Group], alike: impl Fn(&Group) -> bool) -> usize {
+    1 + groups.windows(2).take_while(|w| w[0].params != w[1].params && alike(&w[1])).count()
+}
