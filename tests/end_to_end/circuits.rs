@@ -60,6 +60,22 @@ fn a_ring_circuit_with_feedback() {
     learns(&Place::new(), &experiment(&layers, &fixture("2_ring_weight_bank.ddl.yml"), 30, GAUSSIAN), 0.2);
 }
 
+/// Rows of rings on one bus each, every channel through all of them: a row's weights move together.
+#[test]
+fn a_weight_bank_with_shared_buses() {
+    let place = Place::new();
+    let text = std::fs::read_to_string(format!("{ROOT}/devices/mrr_bank_wdm.ddl.yml")).unwrap();
+    let small = [
+        ("preset: typical", "preset: ideal"),
+        ("count: 16", "count: 8"),
+        ("rows: 16", "rows: 8"),
+        ("columns: 16", "columns: 8"),
+    ];
+    place.write("bank.ddl.yml", small.iter().fold(text, |text, (from, to)| text.replace(from, to)));
+    let layers = ["flatten", "linear: {out: 8}", "device: {name: dev}", "bias", "relu", "linear: {out: 10}"];
+    learns(&place, &experiment(&layers, "bank.ddl.yml", 30, GAUSSIAN), 0.4);
+}
+
 /// An SLM between free space and a lens, read by a camera: not linear, so it stands first.
 const FREE_SPACE: &str = r#"
 ddl: 1

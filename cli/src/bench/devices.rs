@@ -3,7 +3,7 @@
 use crate::args::{Chain, Precision};
 use std::fmt::Write;
 
-/// Converters and noise of circuits, which presets do not know of: 8 bits each, 1 % read noise.
+/// Converters and noise of free space, which presets do not know of: 8 bits each, 1 % read noise.
 const ADC: &str = ", noise_std: 0.01, adc: {bits: 8, range: auto}";
 
 /// How the vectors of a mesh go in.
@@ -66,66 +66,29 @@ pub fn rings(count: usize, wavelengths: usize) -> String {
     format!("ddl: 1\nname: rings\n{text}{joins}{ports}")
 }
 
-/// A bank of add-drop rings with balanced detection: a bus and a drop bus a row, a ring a channel, as many rows as channels.
+/// A bank of add-drop rings with balanced detection: a bus a row, a ring a channel, every channel through every ring of a row;
+/// as many rows as channels. Typical is the preset of that name.
 pub fn weight_bank(side: usize, chain: Chain, precision: Precision) -> String {
-    let last = side - 1;
-    let mut joins = String::new();
-    for k in 0..last {
-        let next = k + 1;
-        add(&mut joins, format_args!("      r<{k}.0>,thru: r<{next}.0>,in\n      r<{next}.0>,drop: r<{k}.0>,add"));
-    }
-    let typical = chain == Chain::Typical;
-    let (faults, input, output) =
-        if typical { (BANK_FAULTS, ", dac: {bits: 8, min: 0, max: 1}", ADC) } else { ("", "", "") };
-    // 10 um of diameter, 0.99 of the amplitude left after a round
-    let ring = "length: 31.41592653589793, neff: 2.34, ng: 4.2, loss_dB_cm: 27.787, coupling0: 0.03, coupling1: 0.03";
-    // rows are fed by a tree, which wants a power of two; those that are left over stay dark
-    let fed = side.next_power_of_two();
+    let (preset, input) = match chain {
+        Chain::Ideal => ("", ""),
+        // powers have no sign
+        Chain::Typical => ("preset: typical\n", ", dac: {bits: 8, min: 0, max: 1}"),
+    };
+    // 10 um of diameter; 3 % of the power couples
+    let ring = "a: 0.99, r: 0.9848857801796105, bus: shared, length: 31.41592653589793, ng: 4.2";
     format!(
         "ddl: 1
 name: weight_bank
-environment: {{channels: {{start: 1.55, spacing_GHz: 50, count: {side}}}}}
-circuits:
-  row:
-    instances:
-      r: {{component: ring_adddrop, array: {{columns: {side}, rows: 1}}, settings: {{{ring}}}}}
-    connections:
-{joins}    ports: {{in0: 'r<0.0>,in', thru: 'r<{last}.0>,thru', drop: 'r<0.0>,drop', end: 'r<{last}.0>,add'}}
-instances:
-  split: {{component: splitter_tree, settings: {{outputs: {fed}}}}}
-  bank: {{component: row, array: {{columns: 1, rows: {side}}}}}
-connections: {{'split,out0-{last}': 'bank<0.0-{last}>,in0'}}
-ports:
-  bus: split,in0
-  plus0-{last}: bank<0.0-{last}>,thru
-  minus0-{last}: bank<0.0-{last}>,drop
-  end0-{last}: bank<0.0-{last}>,end
+{preset}environment: {{channels: {{start: 1.55, spacing_GHz: 50, count: {side}}}}}
+instances: {{bank: {{component: mrr_bank, settings: {{rows: {side}, columns: {side}, {ring}}}}}}}
 parameters:
-  'bank<0.*>.r<*.0>.phi': {{init: {{uniform: [0.1, 6.1]}}, order: [row, column]}}
-encoding: {{ports: bus, mode: intensity, per: channel{input}}}
-readout: {{mode: differential, pairs: {{y0-{last}: [plus0-{last}, minus0-{last}]}}{output}}}
-{faults}{}",
+  bank.phi: {{init: {{uniform: [0.01, 0.6]}}}}
+encoding: {{mode: intensity{input}}}
+readout: {{mode: differential}}
+{}",
         solver(precision)
     )
 }
-
-/// What the preset `typical` says of a bank in one piece, for one that is written out.
-const BANK_FAULTS: &str = "\
-actuators:
-  heater:
-    drives: ['bank<0.*>.r<*.0>.phi']
-    dac: {bits: 8, min: 0.0, max: 49.6e-3}
-    curve: {quantity: power, form: linear, p_pi: 24.8e-3}
-    offset: {normal: [0, 0.05]}
-    gain: {normal: [1, 0.012]}
-    crosstalk: {kernel: nearest, strength: 0.005}
-    phase_noise_std: 0.002
-nonideal:
-  - {at: 'bank*.r*', coupling0: {relative: {normal: [0, 0.05]}}, coupling1: {relative: {normal: [0, 0.05]}}}
-drift:
-  - {at: 'bank*.r*', model: ou, sigma: 0.02, tau: 600, common: true}
-  - {at: 'bank*.r*', model: wiener, sigma: 2.0e-4, per: sqrt_s}
-";
 
 /// Complex fields through a phase mask and on through free space, not enlarged; complex fields are read.
 pub fn mask(side: usize, chain: Chain, precision: Precision) -> String {

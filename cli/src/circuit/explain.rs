@@ -100,7 +100,10 @@ fn kinds(circuit: &Circuit) -> Vec<String> {
     for instance in &circuit.instances {
         let name = match &instance.kind {
             Kind::Mesh(mesh) => format!("mesh ({} modes)", mesh.n),
-            Kind::MrrBank(bank) => format!("mrr_bank ({} x {})", bank.rows, bank.columns),
+            Kind::MrrBank(bank) => {
+                let bus = if bank.shared.is_some() { ", shared bus" } else { "" };
+                format!("mrr_bank ({} x {}{bus})", bank.rows, bank.columns)
+            }
             Kind::SlmMatvec(slm) => format!("slm_matvec ({} x {})", slm.n_out, slm.n_in),
             Kind::FreeSpace(_) => "free space".to_owned(),
             Kind::Primitive(name) => (*name).to_owned(),

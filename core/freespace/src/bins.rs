@@ -4,7 +4,9 @@ use crate::{
     element::Camera,
     grid::{Grid, Plane},
 };
+use blackbeam_kernels::Real;
 use num_complex::Complex64;
+use std::ops::Add;
 
 /// Sums over bins, in the stored order of the plane.
 pub(crate) struct Bins {
@@ -47,26 +49,72 @@ impl Bins {
         self.count[0] * self.count[1]
     }
 
-    /// y_k += sum gain |E|^2.
-    pub fn powers(&self, field: &[Complex64], y: &mut [f64]) {
-        y.fill(0.0);
-        self.runs(|k, at, gain| {
+    /// y_k = sum gain |E|^2.
+    pub fn powers<T: Real>(&self, field: &[Complex64], y: &mut [T]) {
+        if self.are_pixels() {
+            return self.copy(field, y, |e| T::from_f64(e.norm_sqr()));
+        }
+        let power = |at: usize, gain: usize| {
             let run = &field[at..at + self.bin[1]];
-            y[k] += match self.gain.get(gain..gain + self.bin[1]) {
+            match self.gain.get(gain..gain + self.bin[1]) {
                 None => run.iter().map(Complex64::norm_sqr).sum::<f64>(),
                 Some(gains) => run.iter().zip(gains).map(|(e, g)| g * e.norm_sqr()).sum(),
-            };
-        });
+            }
+        };
+        self.sums(0.0, power, |k, sum| y[k] = T::from_f64(sum));
     }
 
-    /// y_k = sum gain E / sqrt(pixels of a bin).
-    pub fn amplitudes(&self, field: &[Complex64], y: &mut [Complex64]) {
-        y.fill(Complex64::ZERO);
+    /// y_k = sum gain E / sqrt(pixels of a bin), made what it is wanted as.
+    pub fn amplitudes<V>(&self, field: &[Complex64], y: &mut [V], give: impl Fn(Complex64) -> V) {
+        if self.are_pixels() {
+            return self.copy(field, y, |e| give(*e));
+        }
         let scale = self.amplitude_scale();
-        self.runs(|k, at, gain| {
+        let amplitude = |at: usize, gain: usize| {
             let run = field[at..at + self.bin[1]].iter().enumerate();
-            y[k] += run.map(|(i, e)| e * self.gain(gain + i)).sum::<Complex64>() * scale;
-        });
+            run.map(|(i, e)| e * self.gain(gain + i)).sum::<Complex64>() * scale
+        };
+        self.sums(Complex64::ZERO, amplitude, |k, sum| y[k] = give(sum));
+    }
+
+    /// Each bin is a pixel, as it is.
+    fn are_pixels(&self) -> bool {
+        self.bin == [1, 1] && self.gain.is_empty()
+    }
+
+    /// Bins that are pixels.
+    fn copy<V>(&self, field: &[Complex64], y: &mut [V], value: impl Fn(&Complex64) -> V) {
+        for line in 0..self.count[0] {
+            let at = (self.start[0] + line) * self.length + self.start[1];
+            let pixels = &field[at..at + self.count[1]];
+            let first = line * self.step[0];
+            if self.step[1] == 1 {
+                y[first..first + self.count[1]].iter_mut().zip(pixels).for_each(|(y, e)| *y = value(e));
+            } else {
+                y[first..].iter_mut().step_by(self.step[1]).zip(pixels).for_each(|(y, e)| *y = value(e));
+            }
+        }
+    }
+
+    /// Gives (bin, sum over its runs of pixels); a run is (first pixel in the field, first gain).
+    fn sums<S: Copy + Add<Output = S>>(
+        &self,
+        zero: S,
+        run: impl Fn(usize, usize) -> S,
+        mut give: impl FnMut(usize, S),
+    ) {
+        let width = self.count[1] * self.bin[1];
+        for i in 0..self.count[0] {
+            for j in 0..self.count[1] {
+                let first = j * self.bin[1];
+                let mut sum = zero;
+                for line in i * self.bin[0]..(i + 1) * self.bin[0] {
+                    let at = (self.start[0] + line) * self.length + self.start[1] + first;
+                    sum = sum + run(at, line * width + first);
+                }
+                give(i * self.step[0] + j * self.step[1], sum);
+            }
+        }
     }
 
     /// The cotangent of the field from that of the powers.

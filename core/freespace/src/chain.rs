@@ -8,8 +8,9 @@ use crate::{
     fourier::Buffers,
     grid::{Grid, Plane},
     mask::{MaskGradient, Masks, Modulator},
-    op::{Op, multiply},
+    op::{Op, multiply, product},
 };
+use blackbeam_kernels::{Arch, Level, Real, Task};
 use num_complex::Complex64;
 use std::sync::Arc;
 
@@ -59,6 +60,56 @@ pub enum Cotangent<'a> {
     Amplitudes(&'a [Complex64]),
     /// Of [`Chain::field`], row-major.
     Field(&'a [Complex64]),
+}
+
+/// A field that enters, row-major on the source plane.
+#[derive(Clone, Copy, Debug)]
+pub enum Light<'a, T> {
+    /// Real amplitudes.
+    Real(&'a [T]),
+    /// (re, im) pairs.
+    Complex(&'a [T]),
+}
+
+/// Takes a field in, through the transmission of an SLM.
+struct Enter<'a, T> {
+    input: Light<'a, T>,
+    through: Option<&'a [Complex64]>,
+    to: &'a mut [Complex64],
+}
+
+impl<T: Real> Enter<'_, T> {
+    #[inline(always)]
+    fn each(to: &mut [Complex64], through: Option<&[Complex64]>, light: impl Iterator<Item = Complex64>) {
+        match through {
+            Some(through) => {
+                for ((to, e), t) in to.iter_mut().zip(light).zip(through) {
+                    *to = product(e, *t);
+                }
+            }
+            None => {
+                for (to, e) in to.iter_mut().zip(light) {
+                    *to = e;
+                }
+            }
+        }
+    }
+}
+
+impl<T: Real> Task for Enter<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        match self.input {
+            Light::Real(e) => Self::each(self.to, self.through, e.iter().map(|e| Complex64::from(e.to_f64()))),
+            Light::Complex(e) => {
+                let (pairs, _) = e.as_chunks::<2>();
+                let pairs = pairs.iter().map(|[re, im]| Complex64::new(re.to_f64(), im.to_f64()));
+                Self::each(self.to, self.through, pairs);
+            }
+        }
+    }
 }
 
 impl Chain {
@@ -140,6 +191,35 @@ impl Chain {
         Ok(())
     }
 
+    /// As [`forward`](Chain::forward), with the same bits, from numbers of any precision.
+    ///
+    /// # Errors
+    /// As [`forward`](Chain::forward).
+    pub fn forward_of<T: Real>(&self, input: Light<T>, masks: &Masks, work: &mut Workspace) -> Result<(), Error> {
+        self.check_masks(masks)?;
+        self.check_workspace(work)?;
+        let found = match input {
+            Light::Real(e) => e.len(),
+            Light::Complex(pairs) => pairs.len() / 2,
+        };
+        check_length("input field", found, self.source.pixels())?;
+        work.content = Content::Nothing;
+        let through = match (self.modulators.is_empty(), self.sections[0].is_empty()) {
+            (false, true) => Some(masks.transmission(0)),
+            _ => None,
+        };
+        Level::best().run(Enter { input, through, to: &mut work.buffers.a });
+        if through.is_none() {
+            self.sections[0].iter().for_each(|op| op.apply(&mut work.buffers));
+            if !self.modulators.is_empty() {
+                multiply(&mut work.buffers.a, masks.transmission(0));
+            }
+        }
+        self.leave(masks, work, false);
+        work.content = Content::Output;
+        Ok(())
+    }
+
     /// All that happens to an input before the first SLM: the state that [`finish`](Chain::finish) sends through masks.
     ///
     /// # Errors
@@ -181,7 +261,7 @@ impl Chain {
     ///
     /// # Errors
     /// No output in `work`, wrong lengths.
-    pub fn powers(&self, work: &Workspace, y: &mut [f64]) -> Result<(), Error> {
+    pub fn powers<T: Real>(&self, work: &Workspace, y: &mut [T]) -> Result<(), Error> {
         let field = self.output_of(work)?;
         check_length("powers", y.len(), self.outputs())?;
         self.bins.powers(field, y);
@@ -196,7 +276,19 @@ impl Chain {
     pub fn amplitudes(&self, work: &Workspace, y: &mut [Complex64]) -> Result<(), Error> {
         let field = self.output_of(work)?;
         check_length("amplitudes", y.len(), self.outputs())?;
-        self.bins.amplitudes(field, y);
+        self.bins.amplitudes(field, y, |e| e);
+        Ok(())
+    }
+
+    /// [`amplitudes`](Chain::amplitudes) as (re, im) pairs.
+    ///
+    /// # Errors
+    /// As [`amplitudes`](Chain::amplitudes).
+    pub fn amplitude_pairs<T: Real>(&self, work: &Workspace, y: &mut [T]) -> Result<(), Error> {
+        let field = self.output_of(work)?;
+        check_length("amplitudes", y.len(), 2 * self.outputs())?;
+        let (pairs, _) = y.as_chunks_mut::<2>();
+        self.bins.amplitudes(field, pairs, |e| [T::from_f64(e.re), T::from_f64(e.im)]);
         Ok(())
     }
 

@@ -1,8 +1,12 @@
 //! Two-dimensional transforms without allocation.
 
+use crate::op::{multiply, multiply_conj};
 use num_complex::Complex64;
 use rustfft::{Fft, FftPlanner};
 use std::sync::Arc;
+
+/// Lines that are transformed together where more is done to them.
+const GROUP: usize = 8;
 
 /// Room for one field on its way, and for what transforms need.
 #[derive(Clone, Debug, Default)]
@@ -91,40 +95,64 @@ pub(crate) struct Convolution {
 }
 
 impl Convolution {
-    /// The convolution, or its adjoint. Lines of nothing but padding are not transformed.
+    /// The convolution, or its adjoint, of `w.a`. Lines of nothing but padding are not transformed.
     pub fn apply(&self, adjoint: bool, w: &mut Buffers) {
         let [lines, length] = self.shape;
-        let Fourier { outer, inner } = &self.padded;
-        let (small, wide, full) = (lines * length, lines * inner.len, outer.len * inner.len);
+        let Fourier { inner, .. } = &self.padded;
         let Buffers { a, b, c, scratch } = w;
+        let c = &mut c[..lines * inner.len];
         if inner.len == length {
-            inner.forward(&mut a[..wide], &mut c[..wide], scratch);
+            inner.forward(&mut a[..lines * length], c, scratch);
         } else {
-            for (padded, line) in b[..wide].chunks_exact_mut(inner.len).zip(a[..small].chunks_exact(length)) {
-                padded[..length].copy_from_slice(line);
-                padded[length..].fill(Complex64::ZERO);
+            for (c, a) in c.chunks_mut(GROUP * inner.len).zip(a.chunks(GROUP * length)) {
+                let padded = &mut b[..c.len()];
+                for (padded, line) in padded.chunks_exact_mut(inner.len).zip(a.chunks_exact(length)) {
+                    padded[..length].copy_from_slice(line);
+                    padded[length..].fill(Complex64::ZERO);
+                }
+                inner.forward(padded, c, scratch);
             }
-            inner.forward(&mut b[..wide], &mut c[..wide], scratch);
         }
-        if outer.len > lines {
-            b[..full].chunks_exact_mut(outer.len).for_each(|line| line[lines..].fill(Complex64::ZERO));
-        }
-        transpose((c, inner.len), (b, outer.len), lines, inner.len);
-        outer.forward(&mut b[..full], &mut c[..full], scratch);
-        if adjoint {
-            c[..full].iter_mut().zip(&self.transfer).for_each(|(e, h)| *e *= h.conj());
-        } else {
-            c[..full].iter_mut().zip(&self.transfer).for_each(|(e, h)| *e *= h);
-        }
-        outer.inverse(&mut c[..full], &mut b[..full], scratch);
-        transpose((b, outer.len), (c, inner.len), inner.len, lines);
+        self.across(adjoint, (a, b), c, scratch);
         if inner.len == length {
-            inner.inverse(&mut c[..wide], &mut a[..wide], scratch);
+            inner.inverse(c, &mut a[..lines * length], scratch);
         } else {
-            inner.inverse(&mut c[..wide], &mut b[..wide], scratch);
-            for (line, padded) in a[..small].chunks_exact_mut(length).zip(b[..wide].chunks_exact(inner.len)) {
-                line.copy_from_slice(&padded[..length]);
+            for (c, a) in c.chunks_mut(GROUP * inner.len).zip(a.chunks_mut(GROUP * length)) {
+                let padded = &mut b[..c.len()];
+                inner.inverse(c, padded, scratch);
+                for (line, padded) in a.chunks_exact_mut(length).zip(padded.chunks_exact(inner.len)) {
+                    line.copy_from_slice(&padded[..length]);
+                }
             }
+        }
+    }
+
+    /// Transforms `c` across its lines, multiplies and transforms back, some columns at a time: they stay in the nearest cache.
+    fn across(
+        &self,
+        adjoint: bool,
+        (a, b): (&mut [Complex64], &mut [Complex64]),
+        c: &mut [Complex64],
+        scratch: &mut [Complex64],
+    ) {
+        let (lines, Fourier { outer, inner }) = (self.shape[0], &self.padded);
+        for first in (0..inner.len).step_by(GROUP) {
+            let count = GROUP.min(inner.len - first);
+            let (at, numbers) = (first * outer.len, count * outer.len);
+            let (here, there) = (&mut a[..numbers], &mut b[..numbers]);
+            transpose((&c[first..], inner.len), (here, outer.len), lines, count);
+            if outer.len > lines {
+                here.chunks_exact_mut(outer.len).for_each(|line| line[lines..].fill(Complex64::ZERO));
+            }
+            outer.forward(here, there, scratch);
+            let transfer = &self.transfer[at..at + numbers];
+            if adjoint {
+                multiply_conj(there, transfer)
+            } else {
+                multiply(there, transfer)
+            }
+            outer.inverse(there, here, scratch);
+            transpose((here, outer.len), (&mut c[first..], inner.len), count, lines);
         }
     }
 }

@@ -14,7 +14,7 @@
 //! let (mut masks, mut work) = (chain.masks(), chain.workspace());
 //! masks.load(&[Mask::phase(&[0.0; 64])])?;
 //! chain.forward(&[Complex64::ONE; 64], &masks, &mut work)?;
-//! let mut powers = [0.0; 4];
+//! let mut powers = [0.0f64; 4];
 //! chain.powers(&work, &mut powers)?;
 //! // A flat mask: the lens collects all of the light in the pixel on the axis, row 4 and column 4.
 //! assert!((powers[3] - 64.0).abs() < 1e-9);
@@ -54,7 +54,7 @@ mod diffraction_tests;
 #[cfg(test)]
 mod testing;
 
-pub use chain::{Chain, Cotangent, Workspace};
+pub use chain::{Chain, Cotangent, Light, Workspace};
 pub use diffuser::diffuser;
 pub use element::{Camera, Element, MAX_PAD, Method, Shift, Slm, SlmKind};
 pub use error::{Error, Note};

@@ -4,6 +4,7 @@ use crate::{
     fourier::{Buffers, Convolution, Fourier},
     kernel::Kernel,
 };
+use blackbeam_kernels::{Arch, Level, Task};
 use num_complex::Complex64;
 
 /// What is done to a field.
@@ -35,7 +36,7 @@ impl Op {
     /// The conjugate transpose.
     pub fn adjoint(&self, w: &mut Buffers) {
         match self {
-            Op::Diagonal(d) => w.a.iter_mut().zip(d).for_each(|(e, d)| *e *= d.conj()),
+            Op::Diagonal(d) => multiply_conj(&mut w.a, d),
             Op::Convolution(c) => c.apply(true, w),
             Op::Fourier(f) => f.adjoint(w),
             Op::Matrix(k) => k.apply(true, w),
@@ -46,7 +47,40 @@ impl Op {
 
 /// Multiplies the first numbers of `field`.
 pub(crate) fn multiply(field: &mut [Complex64], by: &[Complex64]) {
-    field.iter_mut().zip(by).for_each(|(e, d)| *e *= d);
+    Level::best().run(Multiply { field, by, conjugate: false });
+}
+
+/// Multiplies the first numbers of `field` by conj(by).
+pub(crate) fn multiply_conj(field: &mut [Complex64], by: &[Complex64]) {
+    Level::best().run(Multiply { field, by, conjugate: true });
+}
+
+struct Multiply<'a> {
+    field: &'a mut [Complex64],
+    by: &'a [Complex64],
+    conjugate: bool,
+}
+
+impl Task for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        if self.conjugate {
+            for (e, d) in self.field.iter_mut().zip(self.by) {
+                *e = Complex64::new(e.re * d.re + e.im * d.im, e.im * d.re - e.re * d.im);
+            }
+        } else {
+            for (e, d) in self.field.iter_mut().zip(self.by) {
+                *e = product(*e, *d);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) fn product(a: Complex64, b: Complex64) -> Complex64 {
+    Complex64::new(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re)
 }
 
 /// A plane within a larger one, axis on axis. Sizes are (lines, length of a line).

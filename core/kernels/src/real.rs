@@ -1,7 +1,14 @@
 //! f32 and f64.
 
-use crate::vector::{Simd, Vector};
-use std::fmt::Debug;
+use crate::{
+    Arch, trig,
+    vector::{Simd, Vector},
+};
+use std::{
+    f64::consts::TAU,
+    fmt::Debug,
+    ops::{Add, Div, Mul, Sub},
+};
 
 pub(crate) mod sealed {
     pub trait Sealed {}
@@ -10,7 +17,21 @@ pub(crate) mod sealed {
 }
 
 /// f32 or f64.
-pub trait Real: sealed::Sealed + Copy + Default + PartialEq + PartialOrd + Debug + Send + Sync + 'static {
+pub trait Real:
+    sealed::Sealed
+    + Copy
+    + Default
+    + PartialEq
+    + PartialOrd
+    + Debug
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + 'static
+{
     /// The widest vector of a level.
     #[doc(hidden)]
     type Wide<S: Simd>: Vector<Real = Self>;
@@ -31,10 +52,48 @@ pub trait Real: sealed::Sealed + Copy + Default + PartialEq + PartialOrd + Debug
 
     /// The number.
     fn to_f64(self) -> f64;
+
+    /// The absolute value.
+    fn magnitude(self) -> Self;
+
+    /// 2^exponent, for exponents of normal numbers.
+    #[doc(hidden)]
+    fn power_of_two(exponent: i32) -> Self;
+
+    /// A phase: f64 in radians; f32 as fixed-point parts of a turn, exact to 2^-32, whose sums never need to be reduced.
+    #[doc(hidden)]
+    type Phase: Copy + Default + Send + Sync + Debug;
+    /// What an angle in radians is multiplied by before it becomes a phase.
+    #[doc(hidden)]
+    const TURN: f64;
+
+    /// The phase of an angle up to 10^5 radians times `TURN`.
+    #[doc(hidden)]
+    fn phase(angle: f64) -> Self::Phase;
+
+    /// The sum.
+    #[doc(hidden)]
+    fn advanced(phase: Self::Phase, by: Self::Phase) -> Self::Phase;
+
+    /// The difference.
+    #[doc(hidden)]
+    fn delayed(phase: Self::Phase, by: Self::Phase) -> Self::Phase;
+
+    /// The phase less whole turns.
+    #[doc(hidden)]
+    fn wrapped<A: Arch>(phase: Self::Phase) -> Self::Phase;
+
+    /// Radians.
+    #[doc(hidden)]
+    fn radians(phase: Self::Phase) -> f64;
+
+    /// (sin, cos), to the precision of these numbers.
+    #[doc(hidden)]
+    fn sin_cos<A: Arch>(phase: Self::Phase) -> (Self, Self);
 }
 
 macro_rules! real {
-    ($real:ty, $wide:ident, $half:ident, $range:literal) => {
+    ($real:ident, $wide:ident, $half:ident, $range:literal, $bits:ty, $mantissa:literal, $bias:literal, { $($phases:tt)* }) => {
         impl Real for $real {
             type Wide<S: Simd> = S::$wide;
             type Half<S: Simd> = S::$half;
@@ -51,9 +110,88 @@ macro_rules! real {
             fn to_f64(self) -> f64 {
                 self as f64
             }
+
+            #[inline(always)]
+            fn magnitude(self) -> Self {
+                self.abs()
+            }
+
+            #[inline(always)]
+            fn power_of_two(exponent: i32) -> Self {
+                $real::from_bits(<$bits>::from(($bias + exponent) as u16) << $mantissa)
+            }
+
+            $($phases)*
         }
     };
 }
 
-real!(f32, F32, HalfF32, 70);
-real!(f64, F64, HalfF64, 400);
+real!(f32, F32, HalfF32, 70, u32, 23, 127, {
+    type Phase = u32;
+    const TURN: f64 = 4_294_967_296.0 / TAU;
+
+    #[inline(always)]
+    fn phase(angle: f64) -> u32 {
+        trig::integer(angle) as u32
+    }
+
+    #[inline(always)]
+    fn advanced(phase: u32, by: u32) -> u32 {
+        phase.wrapping_add(by)
+    }
+
+    #[inline(always)]
+    fn delayed(phase: u32, by: u32) -> u32 {
+        phase.wrapping_sub(by)
+    }
+
+    #[inline(always)]
+    fn wrapped<A: Arch>(phase: u32) -> u32 {
+        phase
+    }
+
+    #[inline(always)]
+    fn radians(phase: u32) -> f64 {
+        f64::from(phase) / Self::TURN
+    }
+
+    #[inline(always)]
+    fn sin_cos<A: Arch>(phase: u32) -> (f32, f32) {
+        trig::single(phase)
+    }
+});
+
+real!(f64, F64, HalfF64, 400, u64, 52, 1023, {
+    type Phase = f64;
+    const TURN: f64 = 1.0;
+
+    #[inline(always)]
+    fn phase(angle: f64) -> f64 {
+        angle
+    }
+
+    #[inline(always)]
+    fn advanced(phase: f64, by: f64) -> f64 {
+        phase + by
+    }
+
+    #[inline(always)]
+    fn delayed(phase: f64, by: f64) -> f64 {
+        phase - by
+    }
+
+    #[inline(always)]
+    fn wrapped<A: Arch>(phase: f64) -> f64 {
+        trig::wrapped::<A>(phase)
+    }
+
+    #[inline(always)]
+    fn radians(phase: f64) -> f64 {
+        phase
+    }
+
+    #[inline(always)]
+    fn sin_cos<A: Arch>(phase: f64) -> (f64, f64) {
+        trig::short::<A>(phase)
+    }
+});

@@ -5,7 +5,7 @@
 //! goes to the standard library.
 
 use crate::{Arch, Level, Task};
-use std::f64::consts::FRAC_2_PI;
+use std::f64::consts::{FRAC_2_PI, TAU};
 
 /// sin and cos of every angle, radians. All slices must have one length.
 ///
@@ -74,15 +74,16 @@ fn fix(x: &[f64; CHUNK], s: &mut [f64; CHUNK], c: &mut [f64; CHUNK]) {
     }
 }
 
+// pi/2 in parts of 33 bits, and the rest (fdlibm, e_rem_pio2.c).
+const FIRST: f64 = f64::from_bits(0x3FF9_21FB_5440_0000);
+const SECOND: f64 = f64::from_bits(0x3DD0_B461_1A60_0000);
+const REST: f64 = f64::from_bits(0x3BA3_198A_2E03_7073);
+// Adding this puts the nearest integer into the lowest bits.
+const ROUND: f64 = 6_755_399_441_055_744.0;
+
 /// (sin, cos), for magnitudes up to `LARGEST`.
 #[inline(always)]
-fn reduced<A: Arch>(x: f64) -> (f64, f64) {
-    // pi/2 in parts of 33 bits, and the rest (fdlibm, e_rem_pio2.c).
-    const FIRST: f64 = f64::from_bits(0x3FF9_21FB_5440_0000);
-    const SECOND: f64 = f64::from_bits(0x3DD0_B461_1A60_0000);
-    const REST: f64 = f64::from_bits(0x3BA3_198A_2E03_7073);
-    // Adding this puts the nearest integer into the lowest bits.
-    const ROUND: f64 = 6_755_399_441_055_744.0;
+pub(crate) fn reduced<A: Arch>(x: f64) -> (f64, f64) {
     let shifted = x * FRAC_2_PI + ROUND;
     let n = shifted - ROUND;
     let quadrant = shifted.to_bits();
@@ -93,7 +94,58 @@ fn reduced<A: Arch>(x: f64) -> (f64, f64) {
     let y = second - rest;
     let tail = (second - y) - rest;
     let (s, c) = (sine::<A>(y, tail), cosine::<A>(y, tail));
-    // Quadrants: (s, c), (c, -s), (-s, -c), (-c, s).
+    turned(s, c, quadrant)
+}
+
+/// The angle less whole turns, for magnitudes up to `LARGEST`.
+#[inline(always)]
+pub(crate) fn wrapped<A: Arch>(x: f64) -> f64 {
+    let n = 4.0 * ((x * (0.25 * FRAC_2_PI) + ROUND) - ROUND);
+    less::<A>(x, n)
+}
+
+/// x - n pi/2.
+#[inline(always)]
+fn less<A: Arch>(x: f64, n: f64) -> f64 {
+    A::mul_add(-n, REST, A::mul_add(-n, SECOND, A::mul_add(-n, FIRST, x)))
+}
+
+/// The nearest integer, modulo 2^32 and more, for magnitudes up to 2^51.
+#[inline(always)]
+pub(crate) fn integer(x: f64) -> u64 {
+    (x + ROUND).to_bits()
+}
+
+/// As `reduced` without the tail: the error is below 2 ulp.
+#[inline(always)]
+pub(crate) fn short<A: Arch>(x: f64) -> (f64, f64) {
+    let shifted = A::mul_add(x, FRAC_2_PI, ROUND);
+    let y = less::<A>(x, shifted - ROUND);
+    let z = y * y;
+    let s = A::mul_add(y * z, polynomial::<A>(z, &S), y);
+    let c = A::mul_add(z * z, polynomial::<A>(z, &C), A::mul_add(-0.5, z, 1.0));
+    turned(s, c, shifted.to_bits())
+}
+
+/// (sin, cos) of 2^-32 turns: polynomials of Cephes (Moshier, `sinf.c`).
+#[inline(always)]
+pub(crate) fn single(phase: u32) -> (f32, f32) {
+    const UNIT: f32 = (TAU / 4_294_967_296.0) as f32;
+    let quadrant = phase.wrapping_add(1 << 29) >> 30;
+    let y = phase.wrapping_sub(quadrant << 30) as i32 as f32 * UNIT;
+    let z = y * y;
+    let s = y + y * z * ((-1.951_529_6e-4 * z + 8.332_161e-3) * z - 1.666_665_5e-1);
+    let c = (1.0 - 0.5 * z) + z * z * ((2.443_315_7e-5 * z - 1.388_731_6e-3) * z + 4.166_664_6e-2);
+    let swap = (quadrant & 1).wrapping_neg();
+    let (s, c) = (s.to_bits(), c.to_bits());
+    let (sin, cos) = ((s & !swap) | (c & swap), (c & !swap) | (s & swap));
+    let (sign_sin, sign_cos) = ((quadrant & 2) << 30, (quadrant.wrapping_add(1) & 2) << 30);
+    (f32::from_bits(sin ^ sign_sin), f32::from_bits(cos ^ sign_cos))
+}
+
+/// Quadrants: (s, c), (c, -s), (-s, -c), (-c, s).
+#[inline(always)]
+fn turned(s: f64, c: f64, quadrant: u64) -> (f64, f64) {
     let swap = (quadrant & 1).wrapping_neg();
     let (s, c) = (s.to_bits(), c.to_bits());
     let (sin, cos) = ((s & !swap) | (c & swap), (c & !swap) | (s & swap));
@@ -101,16 +153,26 @@ fn reduced<A: Arch>(x: f64) -> (f64, f64) {
     (f64::from_bits(sin ^ sign_sin), f64::from_bits(cos ^ sign_cos))
 }
 
+// Of fdlibm, k_sin.c and k_cos.c.
+const S: [f64; 6] = [
+    -1.666_666_666_666_663_2e-1,
+    8.333_333_333_322_49e-3,
+    -1.984_126_982_985_795e-4,
+    2.755_731_370_707_006_8e-6,
+    -2.505_076_025_340_686_3e-8,
+    1.589_690_995_211_55e-10,
+];
+const C: [f64; 6] = [
+    4.166_666_666_666_66e-2,
+    -1.388_888_888_887_411e-3,
+    2.480_158_728_947_673e-5,
+    -2.755_731_435_139_066_3e-7,
+    2.087_572_321_298_175e-9,
+    -1.135_964_755_778_819_5e-11,
+];
+
 #[inline(always)]
 fn sine<A: Arch>(x: f64, tail: f64) -> f64 {
-    const S: [f64; 6] = [
-        -1.666_666_666_666_663_2e-1,
-        8.333_333_333_322_49e-3,
-        -1.984_126_982_985_795e-4,
-        2.755_731_370_707_006_8e-6,
-        -2.505_076_025_340_686_3e-8,
-        1.589_690_995_211_55e-10,
-    ];
     let z = x * x;
     let r = polynomial::<A>(z, &[S[1], S[2], S[3], S[4], S[5]]);
     let v = z * x;
@@ -119,14 +181,6 @@ fn sine<A: Arch>(x: f64, tail: f64) -> f64 {
 
 #[inline(always)]
 fn cosine<A: Arch>(x: f64, tail: f64) -> f64 {
-    const C: [f64; 6] = [
-        4.166_666_666_666_66e-2,
-        -1.388_888_888_887_411e-3,
-        2.480_158_728_947_673e-5,
-        -2.755_731_435_139_066_3e-7,
-        2.087_572_321_298_175e-9,
-        -1.135_964_755_778_819_5e-11,
-    ];
     let z = x * x;
     let r = z * polynomial::<A>(z, &C);
     let half = 0.5 * z;

@@ -343,9 +343,7 @@ parameters: {{p.phi: {{{order}}}}}
         let block = &c.parameters[0];
         (block.names.clone(), block.grid.clone(), block.rows_apart)
     };
-    let names = |places: [&str; 4]| -> blackbeam_netlist::circuit::Names {
-        places.map(|at| format!("p<{at}>.phi")).into_iter().collect()
-    };
+    let names = |places: [&str; 4]| -> Names { places.map(|at| format!("p<{at}>.phi")).into_iter().collect() };
     let (rows, grid, apart) = with("order: [row, column]");
     assert_eq!((rows, grid, apart), (names(["0.0", "1.0", "0.1", "1.1"]), vec![[0, 0], [0, 1], [1, 0], [1, 1]], false));
     let (columns, grid, _) = with("order: [column, row]");

@@ -27,13 +27,13 @@ use crate::{
 use blackbeam_kernels::{
     Buffer, Level,
     mesh::{
-        Blocks, Factors, Input,
+        Blocks, Factors, Input, Work,
         structured::{Change, Fields, Gradient, Probe, Suffix},
     },
 };
 use blackbeam_plugin::{Applied, Call, Form, ParameterSet, RVec, Result};
 use rayon::prelude::*;
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 /// Most bytes of what comes after the cells, and of the fields before them: larger meshes go the long way, larger batches in
 /// parts.
@@ -50,6 +50,8 @@ pub(crate) struct Cells<T> {
     rows: usize,
     scalars: bool,
     base: Base<T>,
+    /// The cells that all probes of a pass change, changed.
+    moved: Work,
     changes: Vec<Change>,
     room: Room<T>,
     encoded: Vec<T>,
@@ -124,6 +126,7 @@ impl<T: Element> Cells<T> {
                 params: Vec::new(),
                 moved: Vec::new(),
             },
+            moved: Work::default(),
             changes: Vec::new(),
             room: Room::default(),
             encoded: Vec::new(),
@@ -155,7 +158,7 @@ impl<T: Element> Cells<T> {
         (mesh, first): (&MeshProgram, usize),
         want_applied: bool,
     ) -> Result<Vec<Applied>> {
-        let Cells { base, changes, room, sites, .. } = self;
+        let Cells { base, changes, room, sites, moved, .. } = self;
         let call = &asked.calls[0];
         base.params.clear();
         base.params.extend_from_slice(asked.bases[asked.sets[0].base as usize]);
@@ -169,16 +172,21 @@ impl<T: Element> Cells<T> {
         let mut waiting: Vec<usize> = (0..asked.sets.len()).collect();
         while !waiting.is_empty() {
             base.moved.clone_from(&base.params);
-            let mut taken = HashSet::with_capacity(waiting.len());
-            let site = |set: usize| sites[asked.sets[set].indices[0] as usize];
-            let (now, later): (Vec<usize>, Vec<usize>) = waiting.into_iter().partition(|&set| taken.insert(site(set)));
+            let mut taken = vec![false; mesh.kernel().cells() + mesh.kernel().modes()];
+            let site = |set: usize| sites[asked.sets[set].indices[0] as usize] as usize;
+            let first_of_its_site = |&set: &usize| !std::mem::replace(&mut taken[site(set)], true);
+            let (now, later): (Vec<usize>, Vec<usize>) = waiting.into_iter().partition(first_of_its_site);
             for &set in &now {
                 asked.sets[set].expand(&mut base.moved)?;
             }
             Memory::fresh(model, &base.moved, call, &mut base.configured)?;
             let slots = model.slots_at(&base.configured, call.time_s, room);
+            mesh.configuration(&slots[first..], (&mut moved.blocks, &mut moved.input, &mut moved.output));
             for set in now {
-                changes[set] = mesh.change(site(set) as usize, &slots[first..]);
+                changes[set] = match site(set).checked_sub(mesh.kernel().cells()) {
+                    None => Change::Cell(site(set), moved.blocks.get(site(set))),
+                    Some(mode) => Change::Output(mode, (moved.output.re[mode], moved.output.im[mode])),
+                };
                 for &i in applied.get(set).map_or(&[][..], |_| &asked.sets[set].indices) {
                     applied[set].values[i as usize] = base.configured.applied[model.trainable[i as usize]];
                 }

@@ -25,7 +25,7 @@ use std::sync::{Arc, atomic::Ordering};
 const ROWS_PER_TASK: usize = 64;
 
 /// A simulated device that computes in numbers of one kind.
-pub(crate) struct Engine<T> {
+pub(crate) struct Engine<T: Element> {
     pub model: Arc<Model>,
     pub drifts: Drifts,
     pub events: Events,
@@ -325,8 +325,13 @@ impl<T: Element> Device for Engine<T> {
             return Err(PluginError::new(Code::UNSUPPORTED, "a device that is not linear has no matrix"));
         }
         let d_in = self.descriptor.input.width;
-        let (product, instant) = self.matrix(call)?;
-        let matrix = self.model.matrix(&product, &instant);
+        let mut instant = Instant::default();
+        self.instant(call, &mut instant)?;
+        let held = self.memory.held(&self.events, call.time_s);
+        let matrix = self.desks.with(|desk| {
+            self.model.fill_field(held, &instant, &mut desk.room)?;
+            Ok(self.model.matrix(&desk.room.field, &instant))
+        })?;
         self.counters.vectors.fetch_add(d_in as u64, Ordering::Relaxed);
         Ok(matrix)
     }

@@ -132,21 +132,35 @@ impl Model {
         Ok(())
     }
 
-    /// The matrix from x to y, gains and the power of the source in it.
-    pub fn matrix(&self, transfer: &Product<f64>, instant: &Instant) -> Matrix {
+    /// The matrix from x to y, gains and the power of the source in it, for the matrix of fields (or powers).
+    pub fn matrix(&self, field: &Field, instant: &Instant) -> Matrix {
         let (width, d_out) = (self.encoder.width, self.detector.width());
+        let (_, columns) = self.program.shape();
         let mut matrix = Matrix::zeros(d_out, width);
         let factor = if self.detector.of_powers() { instant.source } else { instant.source.sqrt() };
-        let each = d_out / instant.gain.len().max(1);
-        let gains = self.encoder.gains();
+        let each = (d_out / instant.gain.len().max(1)).max(1);
+        let inputs: Vec<f64> = (0..width).map(self.encoder.gains()).collect();
         for output in 0..d_out {
-            for (input, entry) in matrix.row_mut(output).iter_mut().enumerate() {
-                let of = |port: usize| transfer.get(input, port);
-                let gain = instant.gain[output / each.max(1)] * factor * gains(input);
-                *entry = gain * self.detector.row(output, of);
+            let row = matrix.row_mut(output);
+            for (arriving, sign) in self.detector.sources(output) {
+                let (port, imaginary) = self.detector.port_of(arriving);
+                let re = &field.re[port * columns..(port + 1) * columns];
+                let im = field.im.get(port * columns..(port + 1) * columns).unwrap_or(&[]);
+                self.add_row(if imaginary { (im, re, 1.0) } else { (re, im, -1.0) }, sign, row);
             }
+            let gain = instant.gain[output / each] * factor;
+            row.iter_mut().zip(&inputs).for_each(|(entry, input)| *entry *= gain * input);
         }
         matrix
+    }
+
+    /// Adds a row of fields for real inputs, or for (re, im) pairs: what the second of a pair gives is `turned` times `sign_i`.
+    fn add_row(&self, (straight, turned, sign_i): (&[f64], &[f64], f64), sign: f64, row: &mut [f64]) {
+        let step = if self.encoder.pairs { 2 } else { 1 };
+        row.iter_mut().step_by(step).zip(straight).for_each(|(entry, v)| *entry += sign * v);
+        if self.encoder.pairs {
+            row.iter_mut().skip(1).step_by(2).zip(turned).for_each(|(entry, v)| *entry += sign * sign_i * v);
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod engine;
 mod exact;
 mod explain;
 mod fabrication;
+mod history;
 mod initial;
 mod keys;
 mod memory;

@@ -6,19 +6,13 @@
 //! bits.
 
 use crate::{
-    chain::{
-        events::Events,
-        lag::{Configured, Settling},
-    },
+    chain::{events::Events, lag::Configured},
     engine::OPENING,
+    history::{self, History},
     keys::same_call,
     model::Model,
 };
 use blackbeam_plugin::{Call, Code, PluginError, Purpose, Result};
-use std::collections::VecDeque;
-
-/// Most numbers of configurations that are kept for retries.
-const KEPT: usize = 1 << 22;
 
 /// The configurations of one device.
 pub(crate) struct Memory {
@@ -27,10 +21,8 @@ pub(crate) struct Memory {
     held: Configured,
     /// The last write that is no diagnostic.
     logical: Configured,
-    /// Writes with what was logical before each.
-    before: VecDeque<(Call, Configured)>,
-    /// Room for another configuration.
-    spare: Vec<Configured>,
+    /// The writes that led there.
+    history: History,
     stuck: Vec<usize>,
 }
 
@@ -45,8 +37,7 @@ impl Memory {
         let lags = !model.set_points.settling.tau_s.is_empty();
         let remembers = lags || model.set_points.remembers() || events.remembers();
         let (held, logical) = (initial.clone(), initial.clone());
-        let before = VecDeque::new();
-        Ok(Memory { remembers, initial, held, logical, before, spare: Vec::new(), stuck: Vec::new() })
+        Ok(Memory { remembers, initial, held, logical, history: History::default(), stuck: Vec::new() })
     }
 
     /// A write may depend on the one before it.
@@ -96,27 +87,21 @@ impl Memory {
         call: &Call,
         next: &mut Configured,
     ) -> Result<()> {
-        model.admit(params, next)?;
-        if same_call(call, &self.logical.call) && next.asked == self.logical.asked {
-            next.copy(&self.logical);
-            return Ok(());
-        }
         let diagnostic = call.purpose == Purpose::Diagnostic;
-        if let Some(at) = self.before.iter().position(|(c, _)| same_call(c, call)).filter(|_| !diagnostic) {
-            std::mem::swap(&mut self.logical, &mut self.before[at].1);
-            self.spare.extend(self.before.drain(at..).map(|(_, configured)| configured));
-        }
-        events.stuck(call.time_s, &mut self.stuck);
-        model.set_points.configure(call, Some(&self.logical), &self.stuck, next);
-        let settling: &Settling = &model.set_points.settling;
-        settling.follow(&self.logical, next);
-        if !diagnostic {
-            let mut logical = self.spare.pop().unwrap_or_else(|| Configured::empty(call));
-            logical.copy(next);
-            self.before.push_back((*call, std::mem::replace(&mut self.logical, logical)));
-            while self.before.len() > 1 && self.before.len() * 4 * model.parameters.len() > KEPT {
-                self.spare.extend(self.before.pop_front().map(|(_, configured)| configured));
+        if same_call(call, &self.logical.call) {
+            model.admit(params, next)?;
+            if next.asked == self.logical.asked {
+                next.copy(&self.logical);
+                return Ok(());
             }
+        }
+        if !diagnostic {
+            self.history.rewind(call, (model, events), &mut self.logical, next)?;
+        }
+        history::write(model, events, (params, call), &self.logical, next, &mut self.stuck)?;
+        if !diagnostic {
+            self.history.push(call, &next.asked, &self.logical);
+            self.logical.copy(next);
         }
         Ok(())
     }
@@ -181,7 +166,7 @@ impl Memory {
             },
         };
         self.held.copy(&self.logical);
-        self.before.clear();
+        self.history.clear();
         Ok(())
     }
 }

@@ -13,12 +13,13 @@ use crate::{
     transfer::assemble,
 };
 use blackbeam_kernels::{Buffer, Level, Product, Real, mesh};
-use blackbeam_plugin::{ArrayView, ArrayViewMut, Result};
+use blackbeam_plugin::{ArrayView, ArrayViewMut, Code, PluginError, Result};
 use num_complex::Complex64;
 use std::sync::Mutex;
 
-/// Vectors that go through the chain together.
+/// Most vectors that go through the chain together, and numbers that are read of them: those stay in the second cache.
 const CHUNK: usize = 128;
+const CHUNK_READ: usize = 1 << 16;
 
 /// Numbers of a device's precision, as they cross the interface.
 pub(crate) trait Element: Real {
@@ -62,7 +63,7 @@ impl Element for f32 {
 
 /// What light meets in one configuration.
 #[derive(Clone)]
-pub(crate) enum Medium<T> {
+pub(crate) enum Medium<T: Real> {
     /// A matrix of reals.
     Matrix(Product<T>),
     /// A mesh, cell by cell: where that takes less than its matrix and a product.
@@ -80,7 +81,7 @@ impl<T: Real> Default for Medium<T> {
 /// Memory of one thread.
 #[derive(Default)]
 pub(crate) struct Room<T> {
-    field: Field,
+    pub field: Field,
     physical: Vec<f64>,
     set_points: SetPointRoom,
     slots: Vec<f64>,
@@ -116,7 +117,7 @@ impl<R: Default> Rooms<R> {
 }
 
 /// One call on one configuration.
-pub(crate) struct Query<'a, T> {
+pub(crate) struct Query<'a, T: Real> {
     pub medium: &'a Medium<T>,
     pub detection: Detection<'a>,
     pub keys: EncoderKeys,
@@ -156,6 +157,21 @@ impl Model {
         self.set_points.at(configured, instant.time_s, &mut physical, &mut SetPointRoom::default());
         self.slots.fill(&physical, &instant.moved, &mut slots);
         slots
+    }
+
+    /// The matrix of fields in a configuration, in `room.field`.
+    ///
+    /// # Errors
+    /// `NONFINITE` where light has no steady state; `UNSUPPORTED` for free space.
+    pub fn fill_field<T>(&self, configured: &Configured, instant: &Instant, room: &mut Room<T>) -> Result<()> {
+        let Program::Linear(program) = &self.program else {
+            return Err(PluginError::new(Code::UNSUPPORTED, "free space has no matrix of a size that can be held"));
+        };
+        self.set_points.at(configured, instant.time_s, &mut room.physical, &mut room.set_points);
+        self.slots.fill(&room.physical, &instant.moved, &mut room.slots);
+        let (outputs, inputs) = program.shape();
+        room.field.resize(outputs * inputs, program.complex());
+        program.fill(&room.slots, instant.matter.shift_um, &mut room.field)
     }
 
     /// As [`slots_of`](Model::slots_of) for a device of which no slot drifts.
@@ -229,8 +245,9 @@ impl Model {
             Medium::Matrix(m) if query.backward => (m.inputs(), m.outputs()),
             _ => (self.encoder.width, self.detector.width()),
         };
-        for (chunk, y) in y.chunks_mut(CHUNK * d_out).enumerate() {
-            let here = chunk * CHUNK..chunk * CHUNK + y.len() / d_out;
+        let most = (CHUNK_READ / d_out.max(1)).clamp(1, CHUNK);
+        for (chunk, y) in y.chunks_mut(most * d_out).enumerate() {
+            let here = chunk * most..chunk * most + y.len() / d_out;
             let first = first + here.start as u64;
             match rows {
                 Rows::Encoded(encoded) => {
@@ -280,8 +297,12 @@ impl Model {
     ) -> Result<()> {
         let Room { fields, second, detector, way, .. } = room;
         let rows = y.len() / d_out;
-        if part == Part::Whole && !query.backward && self.detector.transparent(&query.detection) {
-            return self.propagate(query.medium, encoded, y, way);
+        if part == Part::Whole && !query.backward && self.detector.copies() {
+            self.propagate(query.medium, encoded, y, way)?;
+            if !self.detector.transparent(&query.detection) {
+                self.detector.detect_here(y, query.detection, part, first, detector);
+            }
+            return Ok(());
         }
         fields.resize(rows * if query.backward { d_out } else { self.arriving() }, T::ZERO);
         self.propagate(query.medium, encoded, fields, way)?;

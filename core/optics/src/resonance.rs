@@ -3,7 +3,7 @@
 //!
 //! The field behind a phase shifter that turns a ring is a Moebius function of z = e^{i phase}, (a + b z) / (1 + d z), whatever
 //! else is in the circuit. Three solves give a, b and d; the ring resonates where d z is negative. As neighbours move each
-//! other, this is repeated until nothing moves any more.
+//! other, this is repeated until nothing moves any more. Rings of one channel that share no light are solved together.
 
 use crate::{
     fabrication::Fabrication,
@@ -96,41 +96,57 @@ pub(crate) fn of_network(
         })?;
         rings.push((i, channel, at));
     }
-    let mut networks: Vec<Option<Network>> = channels.iter().map(|_| None).collect();
-    for (channel, network) in networks.iter_mut().enumerate() {
-        let rows: Vec<Wave> = rings
-            .iter()
-            .filter(|r| r.1 == channel)
-            .flat_map(|r| (0..2).map(|port| Wave::Leaving(Port { instance: r.2, port })))
-            .collect();
-        if !rows.is_empty() {
-            let environment = Environment { wavelengths_um: vec![channels[channel]], ..circuit.environment.clone() };
+    let mut groups = Vec::new();
+    for (channel, &wl_um) in channels.iter().enumerate() {
+        let here: Vec<(usize, usize)> = rings.iter().filter(|r| r.1 == channel).map(|r| (r.0, r.2)).collect();
+        if !here.is_empty() {
+            let rows: Vec<Wave> = here
+                .iter()
+                .flat_map(|&(_, instance)| (0..2).map(move |port| Wave::Leaving(Port { instance, port })))
+                .collect();
+            let environment = Environment { wavelengths_um: vec![wl_um], ..circuit.environment.clone() };
             let one = Circuit { environment, ..circuit.clone() };
-            *network = Some(Network::between(&one, fabrication, start.slots, &lit, &rows)?);
+            let network = Network::between(&one, fabrication, start.slots, &lit, &rows)?;
+            let apart = apart(&network, &here);
+            groups.push((network, apart));
         }
-    }
-    let mut seen = vec![0; channels.len()];
-    for (_, channel, at) in &mut rings {
-        *at = seen[*channel];
-        seen[*channel] += 1;
     }
     for _ in 0..ROUNDS {
         let mut most = 0f64;
-        for &(i, channel, row) in &rings {
-            let network = networks[channel].as_ref().expect("made for all channels that are used");
-            let step = detuning(start, network, values, (i, row), lit.len())?;
-            let Some(step) = step else {
-                let message = format!("`init: {{resonance: channel}}`: `{}` turns no ring", parameters[i].name);
-                return Err(PluginError::settings(message));
-            };
-            most = most.max(step.abs());
-            values[i] = inside(&parameters[i], values[i] + step);
+        for (network, groups) in &groups {
+            for group in groups {
+                let steps = detuning(start, network, values, group, lit.len())?;
+                for (&(i, _), step) in group.iter().zip(steps) {
+                    let Some(step) = step else {
+                        let message = format!("`init: {{resonance: channel}}`: `{}` turns no ring", parameters[i].name);
+                        return Err(PluginError::settings(message));
+                    };
+                    most = most.max(step.abs());
+                    values[i] = inside(&parameters[i], values[i] + step);
+                }
+            }
         }
         if most < STILL {
             break;
         }
     }
     Ok(())
+}
+
+/// Groups of rings none of which has light in it that has met another one of its group: they can be turned at the same time. From
+/// (parameter, phase shifter), as (parameter, place among the shifters).
+fn apart(network: &Network, rings: &[(usize, usize)]) -> Vec<Vec<(usize, usize)>> {
+    let met: Vec<Vec<usize>> = (0..rings.len()).map(|k| network.met([2 * k, 2 * k + 1])).collect();
+    let apart =
+        |a: usize, b: usize| met[a].binary_search(&rings[b].1).is_err() && met[b].binary_search(&rings[a].1).is_err();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for k in 0..rings.len() {
+        match groups.iter_mut().find(|group| group.iter().all(|&other| apart(k, other))) {
+            Some(group) => group.push(k),
+            None => groups.push(vec![k]),
+        }
+    }
+    groups.into_iter().map(|group| group.into_iter().map(|k| (rings[k].0, k)).collect()).collect()
 }
 
 /// The component with two ports whose setting a parameter sets, through expressions or not.
@@ -148,26 +164,33 @@ fn shifter(circuit: &Circuit, start: &Start<'_>, parameter: usize) -> Option<usi
     })
 }
 
-/// How far a parameter is from resonance; None where it turns no ring.
+/// How far parameters are from resonance, for a group of rings; None for one that turns no ring.
 fn detuning(
     start: &Start<'_>,
     network: &Network,
     values: &[f64],
-    (i, row): (usize, usize),
+    group: &[(usize, usize)],
     columns: usize,
-) -> Result<Option<f64>> {
+) -> Result<Vec<Option<f64>>> {
     let mut at = physical(start, values);
-    let here = at[i];
+    let here: Vec<f64> = group.iter().map(|&(i, _)| at[i]).collect();
     let (mut slots, mut out) = (Vec::new(), Vec::new());
-    let mut fields = [[Complex64::ZERO; 2]; 3];
-    for (k, field) in fields.iter_mut().enumerate() {
-        at[i] = here + TAU / 3.0 * k as f64;
+    let mut fields = vec![[[Complex64::ZERO; 2]; 3]; group.len()];
+    for k in 0..3 {
+        group.iter().zip(&here).for_each(|(&(i, _), here)| at[i] = here + TAU / 3.0 * k as f64);
         start.slots.fill(&at, &Moved::default(), &mut slots);
         network.solve(&slots, 0.0, &mut out)?;
-        for (port, field) in field.iter_mut().enumerate() {
-            *field = out[(2 * row + port) * columns..(2 * row + port + 1) * columns].iter().sum();
+        for (&(_, row), fields) in group.iter().zip(&mut fields) {
+            for (port, field) in fields[k].iter_mut().enumerate() {
+                *field = out[(2 * row + port) * columns..(2 * row + port + 1) * columns].iter().sum();
+            }
         }
     }
+    Ok(fields.iter().map(turn_to_resonance).collect())
+}
+
+/// From the fields at both ports of a phase shifter, at its phase and a third and two thirds of a turn further.
+fn turn_to_resonance(fields: &[[Complex64; 2]; 3]) -> Option<f64> {
     // The direction in which the light goes.
     let strength = |port: usize| fields.iter().map(|f| f[port].norm_sqr()).sum::<f64>();
     let port = usize::from(strength(1) > strength(0));
@@ -180,5 +203,5 @@ fn detuning(
     let (r1, r2) = (f[1] - f[0], f[2] - f[0]);
     let determinant = b1 * c2 - b2 * c1;
     let d = (b1 * r2 - b2 * r1) / determinant;
-    Ok((d.norm() > 1e-12 && d.is_finite()).then(|| nearest(PI - d.arg())))
+    (d.norm() > 1e-12 && d.is_finite()).then(|| nearest(PI - d.arg()))
 }

@@ -25,7 +25,7 @@ pub(crate) struct Asked<'a, T> {
 }
 
 /// Memory of one thread for configurations one after the other.
-pub(crate) struct Desk<T> {
+pub(crate) struct Desk<T: Element> {
     medium: Medium<T>,
     pub room: Room<T>,
     pub configured: Configured,

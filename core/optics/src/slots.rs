@@ -17,13 +17,13 @@ pub(crate) struct Slots {
     /// Values of slots that are numbers, without offset; 0 for the others.
     base: Vec<f64>,
     offset: Vec<f64>,
+    /// Both together; slots that are computed have none.
+    fixed: Vec<f64>,
     driven: Vec<Driven>,
     /// Neighbours among the driven: (first slot, first parameter, number of them).
     runs: Vec<(usize, usize, usize)>,
     /// Scales of slots.
     scale: Vec<f64>,
-    /// Not all offsets are 0.
-    shifted: bool,
     computed: Vec<Computed>,
 }
 
@@ -70,10 +70,9 @@ impl Slots {
             driven: Vec::new(),
             runs: Vec::new(),
             scale: vec![1.0; count],
-            shifted: false,
+            fixed: Vec::new(),
             computed: Vec::new(),
         };
-        slots.shifted = slots.offset.iter().any(|&o| o != 0.0);
         for (slot, value) in circuit.slots.iter().enumerate() {
             match value {
                 _ if is_driven[slot] => {
@@ -102,6 +101,7 @@ impl Slots {
                 }
             }
         }
+        slots.fixed = slots.base.iter().zip(&slots.offset).map(|(base, offset)| base + offset).collect();
         Ok(slots)
     }
 
@@ -152,17 +152,20 @@ impl Slots {
 
     /// The values of all slots for physical parameters.
     pub fn fill(&self, parameters: &[f64], moved: &Moved, out: &mut Vec<f64>) {
-        out.clone_from(&self.base);
-        for &(slot, parameter, len) in &self.runs {
-            let slots = slot..slot + len;
-            let given = parameters[parameter..parameter + len].iter().zip(&self.scale[slots.clone()]);
-            out[slots].iter_mut().zip(given).for_each(|(v, (p, scale))| *v = scale * p);
-        }
-        if !moved.factor.is_empty() {
-            out.iter_mut().zip(&moved.factor).for_each(|(v, factor)| *v *= factor);
-        }
-        if self.shifted {
-            out.iter_mut().zip(&self.offset).for_each(|(v, offset)| *v += offset);
+        if moved.factor.is_empty() {
+            out.clone_from(&self.fixed);
+            for &(slot, parameter, len) in &self.runs {
+                let given = &parameters[parameter..parameter + len];
+                drive(given, &self.scale[slot..slot + len], &mut out[slot..slot + len]);
+            }
+        } else {
+            out.clone_from(&self.base);
+            for &(slot, parameter, len) in &self.runs {
+                let given = &parameters[parameter..parameter + len];
+                drive(given, &self.scale[slot..slot + len], &mut out[slot..slot + len]);
+            }
+            let factors = moved.factor.iter().zip(&self.offset);
+            out.iter_mut().zip(factors).for_each(|(v, (factor, offset))| *v = factor * *v + offset);
         }
         out.iter_mut().zip(&moved.added).for_each(|(v, added)| *v += added);
         for c in &self.computed {
@@ -193,6 +196,13 @@ impl Slots {
         for d in &self.driven {
             dparameters[d.parameter] += factor(d.slot) * self.scale[d.slot] * dslots[d.slot];
         }
+    }
+}
+
+/// Adds what parameters set to what slots have without them.
+fn drive(parameters: &[f64], scale: &[f64], slots: &mut [f64]) {
+    for (v, (p, scale)) in slots.iter_mut().zip(parameters.iter().zip(scale)) {
+        *v += scale * p;
     }
 }
 

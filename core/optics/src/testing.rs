@@ -129,9 +129,21 @@ pub(crate) fn mesh(n: usize) -> Circuit {
 
 /// An ideal weight bank.
 pub(crate) fn bank(rows: usize, columns: usize) -> Circuit {
-    let bank = MrrBank { rows, columns, a: 0.8, r: 0.9, r2: 0.9, weight: RingWeight::AllPassAmplitude, scale: 1.0 };
+    let weight = RingWeight::AllPassAmplitude;
+    let bank = MrrBank { rows, columns, a: 0.8, r: 0.9, r2: 0.9, weight, scale: 1.0, shared: None };
     let mut circuit = generator(Kind::MrrBank(bank), (rows, columns), rows * columns, ReadoutMode::Differential);
     circuit.parameters = vec![block(ParameterKind::RingPhase, 0..rows * columns)];
+    circuit
+}
+
+/// An ideal weight bank with a bus a row, one channel a column.
+pub(crate) fn bus_bank(rows: usize, columns: usize) -> Circuit {
+    let shared = Some(SharedBus { length_um: 30.0, ng: 4.2 });
+    let bank = MrrBank { rows, columns, a: 0.97, r: 0.93, r2: 0.95, weight: RingWeight::AddDrop, scale: 1.0, shared };
+    let mut circuit = generator(Kind::MrrBank(bank), (rows, columns), rows * columns, ReadoutMode::Differential);
+    circuit.parameters = vec![block(ParameterKind::RingPhase, 0..rows * columns)];
+    circuit.environment.wavelengths_um = (0..columns).map(|k| 1.548 + 1.6e-3 * k as f64).collect();
+    circuit.environment.channels = true;
     circuit
 }
 

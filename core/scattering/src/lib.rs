@@ -53,6 +53,7 @@ mod lu;
 mod pack;
 mod parts;
 mod plan;
+mod reciprocal;
 mod run;
 mod solve;
 mod structure;

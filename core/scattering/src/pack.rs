@@ -8,6 +8,8 @@ use num_complex::Complex64;
 
 /// `W` complex numbers, real and imaginary parts apart.
 #[derive(Clone, Copy, Debug)]
+// On a cache line of its own: a vector that straddles two costs both.
+#[repr(align(64))]
 pub(crate) struct Pack<const W: usize> {
     pub re: [f64; W],
     pub im: [f64; W],

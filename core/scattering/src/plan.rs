@@ -6,6 +6,7 @@ use crate::elimination::Elimination;
 use crate::graph::{Graph, NONE};
 use crate::lu::LuPlan;
 use crate::parts::{Loop, Parts, Solver};
+use crate::reciprocal::Mirror;
 use crate::structure::{Error, Structure};
 
 /// How loops are solved. Waves outside loops are always computed one after the other.
@@ -75,7 +76,7 @@ pub(crate) struct Feedback {
 }
 
 pub(crate) enum LoopSolver {
-    /// The elimination, and the position of each coupling.
+    /// The elimination, and the coupling at each position, or [`NONE`].
     Elimination(Elimination, Vec<u32>),
     Lu(LuPlan),
 }
@@ -99,8 +100,10 @@ pub struct Plan {
     pub(crate) couplings: Vec<(u32, u32)>,
     pub(crate) steps: Vec<Step>,
     pub(crate) loops: Vec<Feedback>,
-    /// The input of each column: inputs that feed the same loop stand side by side.
+    /// The input of each column that is computed: inputs that feed the same loop stand side by side.
     pub(crate) column_input: Vec<u32>,
+    /// Entries of the columns that are not computed.
+    pub(crate) mirror: Mirror,
     /// Positions of all eliminations.
     pub(crate) positions: usize,
     /// Where each wave is kept during a solve; places are used again.
@@ -142,6 +145,30 @@ impl Plan {
     /// What the plan consists of, for people.
     pub fn parts(&self) -> &Parts {
         &self.parts
+    }
+
+    /// The entries that rows of the result depend on, in no order; those of one loop all together.
+    pub fn dependencies(&self, rows: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        let (mut seen, mut turned) = (vec![false; self.waves.len()], vec![false; self.loops.len()]);
+        let mut open: Vec<usize> = rows.into_iter().filter_map(|row| self.rows.get(row)).map(|&w| w as usize).collect();
+        open.retain(|&wave| wave != NONE as usize);
+        let mut entries = Vec::new();
+        while let Some(wave) = open.pop() {
+            if std::mem::replace(&mut seen[wave], true) {
+                continue;
+            }
+            let terms = &self.terms[self.waves[wave].terms as usize..self.waves[wave + 1].terms as usize];
+            entries.extend(terms.iter().map(|term| term.entry as usize));
+            open.extend(terms.iter().map(|term| term.source as usize));
+            // Loops stand in the order of their waves.
+            let index = self.loops.partition_point(|part| part.waves.end <= wave);
+            let part = self.loops.get(index).filter(|part| part.waves.contains(&wave));
+            if let Some(part) = part.filter(|_| !std::mem::replace(&mut turned[index], true)) {
+                entries.extend(self.inner[part.inner.clone()].iter().map(|&entry| entry as usize));
+                open.extend(part.waves.clone());
+            }
+        }
+        entries
     }
 }
 
@@ -283,8 +310,11 @@ impl<'a> Compiler<'a> {
                 let mut rank = vec![0; len];
                 order.iter().enumerate().for_each(|(k, &old)| rank[old as usize] = k as u32);
                 couplings.iter_mut().for_each(|(row, col)| (*row, *col) = (rank[*row as usize], rank[*col as usize]));
-                let positions = couplings.iter().map(|&(row, col)| elimination.position(row, col)).collect();
-                return Ok((order, LoopSolver::Elimination(elimination, positions), description));
+                let mut values = vec![NONE; elimination.positions()];
+                for (&(row, col), coupling) in couplings.iter().zip(0..) {
+                    values[elimination.position(row, col) as usize] = coupling;
+                }
+                return Ok((order, LoopSolver::Elimination(elimination, values), description));
             }
             if self.method == Method::Cascade {
                 let what = "the number of products of an elimination";
@@ -357,6 +387,7 @@ impl<'a> Compiler<'a> {
             has_lu: self.loops.iter().any(|part| matches!(part.solver, LoopSolver::Lu(_))),
             loops: self.loops,
             column_input,
+            mirror: Mirror::default(),
             positions: self.positions,
             places,
             place_count,

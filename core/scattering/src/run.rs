@@ -142,13 +142,17 @@ impl<const K: usize, const W: usize> Run<'_, K, W> {
     #[inline(always)]
     fn solve_loop(&mut self, index: usize) -> Result<(), Halt> {
         let part = &self.plan.loops[index];
-        if let LoopSolver::Elimination(elimination, at) = &part.solver {
+        if let LoopSolver::Elimination(elimination, values_at) = &part.solver {
             let m = &mut self.bank.m[part.positions..part.positions + elimination.positions()];
-            m.fill(Pack::ZERO);
-            m[..elimination.len].fill(Pack::ONE);
             let inner = self.plan.terms.len() + part.inner.start;
-            for (&at, value) in at.iter().zip(&self.bank.s[inner..]) {
-                m[at as usize].subtract(value);
+            let values = &self.bank.s[inner..inner + part.inner.len()];
+            // 1 - M; pivots that stay 1 are never looked at.
+            for (k, (m, &value)) in m.iter_mut().zip(values_at).enumerate() {
+                let one = if k < elimination.len { Pack::ONE } else { Pack::ZERO };
+                *m = one;
+                if let Some(value) = values.get(value as usize) {
+                    m.subtract(value);
+                }
             }
             if elimination.factor(m).is_good(elimination.len) {
                 let (places, stride, start) = (self.places, self.stride, part.waves.start);

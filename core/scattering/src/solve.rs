@@ -199,7 +199,7 @@ impl Tile<'_, '_> {
     /// Evaluates all lanes, eight at once where that takes half the packs: they take more memory.
     fn all(&mut self, workspace: &mut Workspace) -> Result<(), Error> {
         let Workspace { lanes: wide, columns, lu, .. } = workspace;
-        let inputs = self.plan.inputs;
+        let inputs = self.plan.column_input.len();
         let packs = inputs.div_ceil(WIDTH);
         let bytes = |stride: usize| self.waves.saturating_mul(stride).saturating_mul(size_of::<Pack<WIDTH>>());
         if bytes(packs) > MOST_BYTES {
@@ -306,9 +306,13 @@ impl Tile<'_, '_> {
             let at = self.places[wave as usize] as usize * stride;
             for column in lo as usize..hi as usize {
                 let (pack, number) = locate::<K, W>(column);
-                let entry = row * self.plan.inputs + self.plan.column_input[column] as usize;
-                for lane in 0..count {
-                    visit(entry * self.strides.0 + (first + lane) * self.strides.1, at + pack, number + lane);
+                let input = self.plan.column_input[column] as usize;
+                let mirrored = self.plan.mirror.of(row, input);
+                for (row, input) in [Some((row, input)), mirrored].into_iter().flatten() {
+                    let entry = row * self.plan.inputs + input;
+                    for lane in 0..count {
+                        visit(entry * self.strides.0 + (first + lane) * self.strides.1, at + pack, number + lane);
+                    }
                 }
             }
         }

@@ -4,7 +4,7 @@ use super::{
     Loaded, Mesh,
     load::Kind,
     plan::Group,
-    sweep::{Bar, Cell, Cross, Full, Wave, run},
+    sweep::{Bar, Cell, Cross, Full, Turn, TurnAcross, Wave, run},
 };
 use crate::{
     Buffer, Level, Real,
@@ -80,6 +80,8 @@ impl<T: Real> Loaded<T> {
                 Kind::Bar => each_run::<V, Bar>(group, coefficients, tile, lit),
                 Kind::Cross => each_run::<V, Cross>(group, coefficients, tile, lit),
                 Kind::Full => each_run::<V, Full>(group, coefficients, tile, lit),
+                Kind::Turn => each_run::<V, Turn>(group, coefficients, tile, lit),
+                Kind::TurnAcross => each_run::<V, TurnAcross>(group, coefficients, tile, lit),
             };
             lit.1 = lit.1.min(mesh.n - 1);
         }
@@ -103,7 +105,7 @@ fn each_run<V: Vector, C: Cell>(
     around
 }
 
-struct Apply<'a, T> {
+struct Apply<'a, T: Real> {
     loaded: &'a Loaded<T>,
     mesh: &'a Mesh,
     x: Input<'a, T>,

@@ -1,6 +1,6 @@
 //! From matrices of cells to coefficients.
 
-use super::{Blocks, Factors, Mesh, plan::Group};
+use super::{Blocks, Factors, Mesh, angles::Scratch, plan::Group};
 use crate::{
     Buffer, Level, Real,
     level::Kernel,
@@ -10,11 +10,12 @@ use std::ops::Range;
 
 /// A configuration made ready for one kind of numbers.
 #[derive(Clone, Default)]
-pub struct Loaded<T> {
+pub struct Loaded<T: Real> {
     pub(super) steps: Vec<Step>,
     pub(super) coefficients: Buffer<T>,
     /// Factors on the outputs: re of a mode, im of it, ..
     pub(super) outputs: Vec<T>,
+    pub(super) scratch: Scratch<T>,
 }
 
 /// How a group of levels is done.
@@ -30,6 +31,19 @@ pub(super) enum Kind {
     Bar,
     Cross,
     Full,
+    Turn,
+    TurnAcross,
+}
+
+impl Kind {
+    /// Coefficients of a cell.
+    pub fn count(self) -> usize {
+        match self {
+            Kind::Bar | Kind::Cross => 4,
+            Kind::Full => 8,
+            Kind::Turn | Kind::TurnAcross => 3,
+        }
+    }
 }
 
 /// A configuration, and memory for loading it.
@@ -94,7 +108,7 @@ fn sort(blocks: &Blocks, order: &[u32], sorted: &mut Blocks) {
     }
 }
 
-struct Groups<'a, T> {
+struct Groups<'a, T: Real> {
     mesh: &'a Mesh,
     blocks: &'a Blocks,
     work: &'a mut Work,
@@ -115,7 +129,7 @@ impl<T: Real> Kernel for Groups<'_, T> {
             let coefficients = &mut loaded.coefficients.as_mut_slice()[first..room];
             let kind = load_group::<S::F64, T>(mesh, blocks, group, work, coefficients);
             loaded.steps.push(Step { kind, first });
-            first += group.cells() * if kind == Kind::Full { 8 } else { 4 };
+            first += group.cells() * kind.count();
         }
     }
 }
@@ -357,7 +371,7 @@ fn compile<V: Vector<Real = f64>>(
             bb.over(ba).store(out, 1, padded);
             (ab, ba)
         }
-        Kind::Full => {
+        _ => {
             aa.store(out, 0, padded);
             ab.store(out, 1, padded);
             ba.store(out, 2, padded);

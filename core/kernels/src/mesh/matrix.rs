@@ -20,7 +20,7 @@ impl<T: Real> Loaded<T> {
     }
 }
 
-struct Matrix<'a, T> {
+struct Matrix<'a, T: Real> {
     loaded: &'a Loaded<T>,
     mesh: &'a Mesh,
     re: &'a mut [T],

@@ -11,9 +11,11 @@
 //!   of four (the idea of fast Givens rotations: Gentleman, J. Inst. Math. Appl. 12, 329, 1973; here with complex scales,
 //!   so that losses and phases go the same way). The factors shrink on the way. Where they would leave a safe range, a group
 //!   of layers is done with full matrices, after which they are 1 again.
+//! - Cells that are rotations but for phases take three quarters of that: see [`Loaded::load_angles`].
 //! - Vectors lie in the lanes of registers, real and imaginary parts apart, a tile of them with all modes in the first-level cache.
 //! - Four layers go together, as a wave front across the modes: what one layer hands to the next stays in registers.
 
+mod angles;
 mod apply;
 mod blocks;
 mod load;
@@ -24,6 +26,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
+pub use angles::{Angles, Linear, Rotation};
 pub use apply::{Input, Part};
 pub use blocks::{Blocks, Factors};
 pub use load::{Loaded, Work};

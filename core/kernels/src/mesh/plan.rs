@@ -51,6 +51,8 @@ pub struct Mesh {
 pub(super) struct Group {
     /// First of `cells` of each level, and the end of the last.
     pub bounds: Vec<usize>,
+    /// Of each level the first mode, if its cells are on (mode, mode + 1), (mode + 2, mode + 3), ..
+    pub strips: Vec<Option<usize>>,
     pub runs: Vec<Run>,
     /// How many modes light can go up or down in the group.
     pub reach: usize,
@@ -149,7 +151,14 @@ impl Mesh {
         let widths =
             |w: &[usize]| self.cells[w[0]..w[1]].iter().map(|[a, b]| a.abs_diff(*b) as usize).max().unwrap_or(0);
         let reach = bounds.windows(2).map(widths).sum();
-        self.groups.push(Group { bounds: bounds.to_vec(), runs, reach });
+        let strip = |w: &[usize]| {
+            let cells = &self.cells[w[0]..w[1]];
+            let first = cells[0][0];
+            let follows = |(k, cell): (usize, &[u32; 2])| *cell == [first + 2 * k as u32, first + 2 * k as u32 + 1];
+            cells.iter().enumerate().all(follows).then_some(first as usize)
+        };
+        let strips = bounds.windows(2).map(strip).collect();
+        self.groups.push(Group { bounds: bounds.to_vec(), strips, runs, reach });
     }
 
     /// All cells couple neighbours, and the levels stand in brickwork: mode + level is even everywhere or odd everywhere.

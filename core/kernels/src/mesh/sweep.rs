@@ -33,6 +33,18 @@ impl<V: Vector> Wave<V> {
         Wave { re: im.fnma(self.im, re.mul(self.re)), im: im.fma(self.re, re.mul(self.im)) }
     }
 
+    /// self * (1 + i tan).
+    #[inline(always)]
+    pub fn turned(self, tan: V) -> Self {
+        Wave { re: tan.fnma(self.im, self.re), im: tan.fma(self.re, self.im) }
+    }
+
+    /// self + factor * other for a real factor.
+    #[inline(always)]
+    pub fn plus_real(self, factor: V, other: Self) -> Self {
+        Wave { re: factor.fma(other.re, self.re), im: factor.fma(other.im, self.im) }
+    }
+
     /// self + factor * other.
     #[inline(always)]
     pub fn plus(self, re: V, im: V, other: Self) -> Self {
@@ -54,6 +66,10 @@ pub(super) struct Bar;
 pub(super) struct Cross;
 /// A full matrix.
 pub(super) struct Full;
+/// x = (1 + i tan) a, then (x + z b, b + w x) with real z and w.
+pub(super) struct Turn;
+/// x = (1 + i tan) a, then (b + z x, x + w b).
+pub(super) struct TurnAcross;
 
 impl Cell for Bar {
     const COUNT: usize = 4;
@@ -83,6 +99,28 @@ impl Cell for Full {
         let c = &c[..8];
         let (upper, lower) = (a.times(V::splat(c[0]), V::splat(c[1])), a.times(V::splat(c[4]), V::splat(c[5])));
         (upper.plus(V::splat(c[2]), V::splat(c[3]), b), lower.plus(V::splat(c[6]), V::splat(c[7]), b))
+    }
+}
+
+impl Cell for Turn {
+    const COUNT: usize = 3;
+
+    #[inline(always)]
+    fn mix<V: Vector>(c: &[V::Real], a: Wave<V>, b: Wave<V>) -> (Wave<V>, Wave<V>) {
+        let c = &c[..3];
+        let x = a.turned(V::splat(c[0]));
+        (x.plus_real(V::splat(c[1]), b), b.plus_real(V::splat(c[2]), x))
+    }
+}
+
+impl Cell for TurnAcross {
+    const COUNT: usize = 3;
+
+    #[inline(always)]
+    fn mix<V: Vector>(c: &[V::Real], a: Wave<V>, b: Wave<V>) -> (Wave<V>, Wave<V>) {
+        let c = &c[..3];
+        let x = a.turned(V::splat(c[0]));
+        (b.plus_real(V::splat(c[1]), x), x.plus_real(V::splat(c[2]), b))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Meshes against the plain product of their cells.
 
+mod angles;
+
 use super::*;
 use crate::{Buffer, Level, Real, testing::Random};
 

@@ -1,6 +1,7 @@
 //! From a tree to a circuit.
 
 mod actuators;
+mod banks;
 mod curves;
 mod drift;
 mod encoding;
@@ -113,6 +114,7 @@ impl Check {
         let (leaves, flat) = leaves.unwrap_or_default();
         let Leaves { kinds, instances, mut slots, ports, probes } = leaves;
         self.planes(&flat, &kinds);
+        self.banks(&flat, &kinds, &environment);
         let mut scene = Scene::new(&flat, &kinds, &ports);
         let encoding = self.encoding(root, &scene, &environment);
         let (readout, outputs) = self.readout(root, &scene, &environment, encoding.as_ref());

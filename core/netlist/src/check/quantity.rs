@@ -1,7 +1,7 @@
 //! What a quantity means at a place.
 
 use super::readout::Outputs;
-use crate::circuit::{Cell, Element, FreeSpace, Kind, Mesh, ParameterKind, Port, Quantity};
+use crate::circuit::{Cell, Element, FreeSpace, Kind, Mesh, MrrBank, ParameterKind, Port, Quantity};
 use crate::scene::{Class, Parts, Scene, Selection, SlotKind};
 use blackbeam_schematic::{Leaf, Owner};
 use std::collections::HashSet;
@@ -21,6 +21,9 @@ pub(super) const NAMES: [&str; 12] = [
     "wavefront",
     "temperature_K",
 ];
+
+const NO_BACKSCATTER: &str = "rings on a shared bus have no backscatter: what is sent back would meet the other rings; \
+                              write the row as a circuit of `ring_adddrop`";
 
 /// Where a rule acts.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,6 +154,7 @@ impl Places<'_> {
             }
             ("a", Kind::MrrBank(bank)) => Ok(Hit::elements(Quantity::RingA, leaf, 0..bank.rows * bank.columns)),
             ("r", Kind::MrrBank(bank)) => Ok(Hit::elements(Quantity::RingR, leaf, 0..bank.rows * bank.columns)),
+            ("backscatter", Kind::MrrBank(MrrBank { shared: Some(_), .. })) => Err(Some(NO_BACKSCATTER.into())),
             ("backscatter", Kind::MrrBank(bank)) => {
                 Ok(Hit::elements(Quantity::RingBackscatter, leaf, 0..bank.rows * bank.columns))
             }
@@ -209,6 +213,9 @@ impl Places<'_> {
             }
             ("a", Class::Ring, _) => hit(Quantity::RingA),
             ("r", Class::Ring, _) => hit(Quantity::RingR),
+            ("backscatter", Class::Ring, Kind::MrrBank(MrrBank { shared: Some(_), .. })) => {
+                Err(Some(NO_BACKSCATTER.into()))
+            }
             ("backscatter", Class::Ring, _) => hit(Quantity::RingBackscatter),
             ("gain", Class::Out | Class::In | Class::Bin, _) => Ok(Hit::elements(
                 if *class == Class::In { Quantity::InputGain } else { Quantity::OutputGain },

@@ -38,7 +38,10 @@ impl Mesh {
     }
 }
 
-/// `mrr_bank`: weights w_ij = f(phi_ij), y = W x.
+/// Speed of light, um GHz.
+const LIGHT_UM_GHZ: f64 = 299_792_458.0 * 1e-3;
+
+/// `mrr_bank`: weights, y = W x. Rings with buses of their own: w_ij = f(phi_ij).
 #[derive(Clone, Debug, PartialEq)]
 pub struct MrrBank {
     /// Outputs.
@@ -55,6 +58,31 @@ pub struct MrrBank {
     pub weight: RingWeight,
     /// Factor on every weight.
     pub scale: f64,
+    /// The rings of a row share their bus (add-drop only). None: each ring has a bus of its own.
+    pub shared: Option<SharedBus>,
+}
+
+/// A bus with rings in series, a WDM channel for each: ring j is counted from resonance with channel j, and every
+/// channel passes every ring.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SharedBus {
+    /// Circumference of the rings, um.
+    pub length_um: f64,
+    /// Group index of the rings.
+    pub ng: f64,
+}
+
+impl SharedBus {
+    /// Turns of phase that a round trip has at a wavelength more than at the `reference`, both um. With an effective index
+    /// linear in wavelength it is ng length (1/wl - 1/reference), whatever the effective index is.
+    pub fn turns(&self, reference_um: f64, wl_um: f64) -> f64 {
+        self.ng * self.length_um * (reference_um - wl_um) / (reference_um * wl_um)
+    }
+
+    /// From one resonance of a ring to the next, GHz.
+    pub fn free_spectral_range_ghz(&self) -> f64 {
+        LIGHT_UM_GHZ / (self.ng * self.length_um)
+    }
 }
 
 /// How a weight is read from a ring.

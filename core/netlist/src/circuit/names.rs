@@ -90,7 +90,7 @@ mod tests {
         names.extend(&twice);
         assert_eq!((names.len(), &names[3], &names[5]), (6, "U.theta<0.0>", "x"));
         names.truncate(2);
-        names.push_with(|text| text.push_str("y"));
+        names.push_with(|text| text.push('y'));
         assert_eq!(format!("{names:?}"), r#"["U.theta<0.0>", "", "y"]"#);
     }
 }

@@ -1,7 +1,8 @@
 //! Generators as circuits of couplers and phase shifters.
 
 use super::Writer;
-use crate::circuit::{Mesh, MrrBank, RingWeight};
+use super::primitives::waveguide;
+use crate::circuit::{Mesh, MrrBank, RingWeight, SharedBus};
 use blackbeam_meshes::{Primitive, Scheme, Side, expand_mesh};
 
 impl Writer {
@@ -71,6 +72,52 @@ impl Writer {
         self.remarks.push(format!(
             "`{path}` is a weight bank, whose detectors add powers: no netlist does. Each ring stands on a bus of \
              its own; the weight is {weight}{scale}, T = |S(in -> thru)|^2{drop}."
+        ));
+        Ok(())
+    }
+
+    /// Writes a weight bank whose rows are buses: the rings of a row in series, each with a drop port of its own, what the
+    /// detectors add. The waveguide of ring j has effective index 0 at the wavelength of channel j: it is counted from
+    /// resonance.
+    pub(super) fn shared_bank(
+        &mut self,
+        path: &str,
+        bank: &MrrBank,
+        shared: &SharedBus,
+        values: &[f64],
+    ) -> Result<(), String> {
+        self.room(bank.rows.saturating_mul(bank.columns).saturating_mul(6))?;
+        let channels = self.wavelengths_um.clone();
+        if channels.len() != bank.columns || values.len() != bank.rows * bank.columns {
+            return Err(format!("`{path}`: {} channels for {} rings on a bus", channels.len(), bank.columns));
+        }
+        let loss = -20.0 * bank.a.log10() + 0.0;
+        let half = shared.length_um / 2.0;
+        for (row, phases) in values.chunks(bank.columns).enumerate() {
+            let mut ends = Vec::new();
+            let mut before: Option<String> = None;
+            for (column, (phi, wl_um)) in phases.iter().zip(&channels).enumerate() {
+                let ring = format!("{path}.r<{row}.{column}>");
+                let bus = self.coupler(&format!("{ring}.c0"), coupling(bank.r))?;
+                let drop = self.coupler(&format!("{ring}.c1"), coupling(bank.r2))?;
+                let guide = waveguide([*wl_um, 0.0, shared.ng, half, 0.0]);
+                let ways = [(bus.output(1), drop.input(0)), (drop.output(0), bus.input(1))];
+                for (which, (from, to)) in ["0", "1"].into_iter().zip(ways) {
+                    self.lap(&ring, which, &guide, phi / 2.0, loss / 2.0, from, to)?;
+                }
+                match before.replace(bus.output(0)) {
+                    None => ends.push((format!("{path}.in<{row}>"), bus.input(0))),
+                    Some(end) => self.join(end, bus.input(0)),
+                }
+                ends.extend([(format!("{ring}.add"), drop.input(1)), (format!("{ring}.drop"), drop.output(1))]);
+            }
+            ends.extend(before.map(|end| (format!("{path}.thru<{row}>"), end)));
+            self.bank_ports.extend(ends.into_iter().map(|(name, end)| (super::identifier(&name), end)));
+        }
+        let scale = if bank.scale == 1.0 { String::new() } else { format!(", times {}", bank.scale) };
+        self.remarks.push(format!(
+            "`{path}` is a weight bank, whose detectors add powers: no netlist does. The rings of a row share a bus; the weight of \
+             channel k is w = |S(in -> thru)|^2 - sum over rings of |S(in -> drop)|^2{scale}, at the wavelength of the channel."
         ));
         Ok(())
     }

@@ -51,8 +51,8 @@ pub struct ExpandedInstance {
 ///
 /// Components that SAX does not have are put together from its models where they can be (`phase` is `phase_shifter` of
 /// effective index 0, a ring is a coupler and a waveguide); the others keep their names and are named in the notes.
-/// Meshes become couplers and phase shifters. The rings of a weight bank stand each on a bus of its own: no circuit
-/// adds powers.
+/// Meshes become couplers and phase shifters. The rings of a weight bank stand each on a bus of its own, or those of a row on
+/// one bus, and drop to a port each: no circuit adds powers.
 ///
 /// # Errors
 /// A message for people, if the circuit has light in free space, a weight bank joined to something, no outer port, more
@@ -61,7 +61,7 @@ pub fn expand(circuit: &Circuit, values: &[f64]) -> Result<Expanded, String> {
     if values.len() != circuit.slots.len() {
         return Err(format!("{} values for {} slots", values.len(), circuit.slots.len()));
     }
-    let mut writer = Writer::default();
+    let mut writer = Writer { wavelengths_um: circuit.environment.wavelengths_um.clone(), ..Writer::default() };
     let mut ends = Vec::with_capacity(circuit.instances.len());
     for instance in &circuit.instances {
         ends.push(writer.instance(instance, &values[instance.slots.clone()])?);
@@ -104,6 +104,7 @@ struct Writer {
     instances: Vec<ExpandedInstance>,
     connections: Vec<[String; 2]>,
     names: Names,
+    wavelengths_um: Vec<f64>,
     /// Outer ports of weight banks.
     bank_ports: Vec<(String, String)>,
     /// Components of the catalogue without a counterpart.
@@ -160,7 +161,10 @@ impl Writer {
             }
             Kind::Imported(imported) => Ok(self.imported(path, imported)),
             Kind::Mesh(mesh) => self.mesh(path, mesh, values),
-            Kind::MrrBank(bank) => self.bank(path, bank, values).map(|()| Vec::new()),
+            Kind::MrrBank(bank) => match &bank.shared {
+                None => self.bank(path, bank, values).map(|()| Vec::new()),
+                Some(shared) => self.shared_bank(path, bank, shared, values).map(|()| Vec::new()),
+            },
             Kind::SlmMatvec(_) | Kind::FreeSpace(_) => Err(format!(
                 "`{path}` is light in free space, which has no SAX netlist: SAX joins the modes of waveguides"
             )),

@@ -161,7 +161,7 @@ impl Writer {
 
     /// A waveguide and a phase shifter from one coupler to another.
     #[expect(clippy::too_many_arguments, reason = "two ends, and what lies between them")]
-    fn lap(
+    pub(super) fn lap(
         &mut self,
         path: &str,
         which: &str,
@@ -186,6 +186,6 @@ fn through(made: Made) -> Vec<String> {
 }
 
 /// Settings of a waveguide.
-fn waveguide(values: [f64; 5]) -> Vec<(&'static str, f64)> {
+pub(super) fn waveguide(values: [f64; 5]) -> Vec<(&'static str, f64)> {
     ["wl0", "neff", "ng", "length", "loss_dB_cm"].into_iter().zip(values).collect()
 }

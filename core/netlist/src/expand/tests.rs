@@ -261,7 +261,7 @@ fn rings_of_a_bank_have_its_powers() {
     let (a, r, r2) = (0.92_f64, 0.95_f64, 0.9_f64);
     for weight in [RingWeight::AllPassPower, RingWeight::AddDrop] {
         let phases = vec![0.0, 0.4, 2.0, -1.0, 3.1, 6.0];
-        let bank = MrrBank { rows: 2, columns: 3, a, r, r2, weight, scale: 0.5 };
+        let bank = MrrBank { rows: 2, columns: 3, a, r, r2, weight, scale: 0.5, shared: None };
         let (circuit, values) = circuit(vec![("b", Kind::MrrBank(bank), 3, 2, phases.clone())], &[]);
         let expanded = expand(&circuit, &values).unwrap();
         assert!(expanded.notes.last().unwrap().contains("times 0.5"));
@@ -281,6 +281,40 @@ fn rings_of_a_bank_have_its_powers() {
             };
             assert!((power("thru") - thru).abs() < 1e-12, "{weight:?} {k}");
             assert!(drop.is_none_or(|drop| (power("drop") - drop).abs() < 1e-12), "{weight:?} {k}");
+        }
+    }
+}
+
+/// |S|^2 of the rows as they are written out is what each channel leaves and drops: T of every ring on the way, in complex numbers.
+#[test]
+fn rows_of_a_shared_bus_have_the_powers_of_its_channels() {
+    let (a, r, r2) = (0.95_f64, 0.93_f64, 0.96_f64);
+    let shared = SharedBus { length_um: 30.0, ng: 4.2 };
+    let channels = [1.55, 1.5508, 1.5517];
+    let phases = vec![0.05, -0.2, 0.01, 0.3, 2.0, 6.2];
+    let bank = MrrBank { rows: 2, columns: 3, a, r, r2, weight: RingWeight::AddDrop, scale: 2.0, shared: Some(shared) };
+    let (mut circuit, values) = circuit(vec![("b", Kind::MrrBank(bank), 3, 2, phases.clone())], &[]);
+    assert!(expand(&circuit, &values).unwrap_err().contains("1 channels for 3 rings"));
+    circuit.environment.wavelengths_um = channels.to_vec();
+    let expanded = expand(&circuit, &values).unwrap();
+    assert!(expanded.notes.last().unwrap().contains("times 2"));
+    let flat = read(&expanded.to_yaml());
+    let end = |name: String| expanded.ports.iter().position(|port| port.0 == name).expect("a port of that name");
+    for wl in channels {
+        let s = solve(&flat, wl);
+        for row in 0..2 {
+            let start = end(format!("b__in_{row}"));
+            let mut left = 1.0;
+            for (column, at) in channels.iter().enumerate() {
+                let turns = shared.ng * shared.length_um * (1.0 / wl - 1.0 / at);
+                let q = std::f64::consts::TAU * turns + phases[3 * row + column];
+                let d = 1.0 - 2.0 * a * r * r2 * q.cos() + (a * r * r2).powi(2);
+                let drop = left * (1.0 - r * r) * (1.0 - r2 * r2) * a / d;
+                let found = s[end(format!("b__r_{row}_{column}__drop"))][start].norm_sqr();
+                assert!((found - drop).abs() < 1e-11, "{found} {drop}");
+                left *= ((r2 * a).powi(2) - 2.0 * a * r * r2 * q.cos() + r * r) / d;
+            }
+            assert!((s[end(format!("b__thru_{row}"))][start].norm_sqr() - left).abs() < 1e-11);
         }
     }
 }
@@ -319,7 +353,8 @@ fn errors_say_what_cannot_be_written() {
     for kind in [slm(), plane()] {
         assert!(error(vec![("s", kind, 1, 1, vec![0.0])], &[]).contains("`s` is light in free space"));
     }
-    let bank = MrrBank { rows: 1, columns: 1, a: 0.9, r: 0.9, r2: 0.9, weight: RingWeight::AddDrop, scale: 1.0 };
+    let bank =
+        MrrBank { rows: 1, columns: 1, a: 0.9, r: 0.9, r2: 0.9, weight: RingWeight::AddDrop, scale: 1.0, shared: None };
     let phase = |phi: f64| ("p", Kind::Primitive("phase"), 1, 1, vec![phi, 0.0]);
     let joined = vec![phase(0.0), ("b", Kind::MrrBank(bank), 1, 1, vec![0.0])];
     assert!(error(joined, &[[(0, 1), (1, 0)]]).contains("`p` is joined to `b`: a weight bank"));

@@ -82,10 +82,29 @@ pub struct MrrBankSettings {
     /// Self-coupling of the drop coupler (amplitude), `weight: add_drop` only; as `r` if left out.
     #[schemars(extend("exclusiveMinimum" = 0.0, "exclusiveMaximum" = 1.0))]
     pub r2: Option<f64>,
-    /// How a weight is read from a ring; `all_pass_power` if left out (`all_pass_amplitude` for `preset: astralora`).
+    /// How a weight is read from a ring; `all_pass_power` if left out (`all_pass_amplitude` for `preset: astralora`,
+    /// `add_drop` for `bus: shared`).
     pub weight: Option<RingWeightEntry>,
     /// Factor on every weight; 1 if left out.
     pub scale: Option<f64>,
+    /// What the rings of a row stand on; `separate` if left out.
+    pub bus: Option<BusEntry>,
+    /// `bus: shared`: circumference of the rings.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
+    pub length: Option<f64>,
+    /// `bus: shared`: group index of the rings; 3.4 if left out.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
+    pub ng: Option<f64>,
+}
+
+/// What the rings of a row stand on.
+#[derive(Deserialize, JsonSchema, Clone, Copy, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum BusEntry {
+    /// Each on a bus of its own: a ring sees its own input only.
+    Separate,
+    /// In series on one bus: every WDM channel passes every ring of the row (crosstalk between channels).
+    Shared,
 }
 
 /// Rings by name. HQ, MQ, LQ and MORR are those of torchonn.

@@ -2,12 +2,13 @@
 
 use super::expand;
 use crate::circuit::{
-    Arrangement, Cell, Convention, FreeSpace, Kind, Mesh, MrrBank, Propagation, RingWeight, SlmKind, SlmMatvec,
+    Arrangement, Cell, Convention, FreeSpace, Kind, Mesh, MrrBank, Propagation, RingWeight, SharedBus, SlmKind,
+    SlmMatvec,
 };
 use crate::file::{
-    ArrangementEntry, CameraSettings, ConventionEntry, DiffuserSettings, FreeSpaceSettings, LensSettings, MeshSettings,
-    MonarchSettings, MrrBankSettings, NamedScale, PlaneSettings, PropagationEntry, RingPreset, RingWeightEntry,
-    ScaleEntry, SlmKindEntry, SlmMatvecSettings, SlmSettings, SplitterTreeSettings,
+    ArrangementEntry, BusEntry, CameraSettings, ConventionEntry, DiffuserSettings, FreeSpaceSettings, LensSettings,
+    MeshSettings, MonarchSettings, MrrBankSettings, NamedScale, PlaneSettings, PropagationEntry, RingPreset,
+    RingWeightEntry, ScaleEntry, SlmKindEntry, SlmMatvecSettings, SlmSettings, SplitterTreeSettings,
 };
 use blackbeam_schematic::Expansion;
 use blackbeam_source::{Diagnostic, Diagnostics, Node};
@@ -20,6 +21,8 @@ const MAX_PIXELS: u64 = 1 << 24;
 const MAX_NUMBERS: u64 = 1 << 22;
 /// Most inputs, and outputs, of a matrix.
 const MAX_PORTS: u64 = 1 << 16;
+/// Group index if the file gives none, as in the catalogue.
+const DEFAULT_NG: f64 = 3.4;
 
 /// The generators.
 pub(crate) const GENERATORS: [&str; 11] = [
@@ -65,14 +68,15 @@ pub(super) fn generate(component: usize, settings: &Node, length: f64, found: &m
     let schema = schema_of(component);
     blackbeam_source::schema::validate(settings, schema, found);
     let invalid = found.iter().count() > before;
-    let mut context = Context { settings, invalid, found };
-    let generated = context.generate(component, length);
+    let mut context = Context { settings, length, invalid, found };
+    let generated = context.generate(component);
     // settings that cannot be are found all the same
     if invalid { None } else { generated }
 }
 
 impl Context<'_> {
-    fn generate(&mut self, component: usize, length: f64) -> Option<Generated> {
+    fn generate(&mut self, component: usize) -> Option<Generated> {
+        let length = self.length;
         let leaf = |kind| Some(Generated::Leaf(kind));
         let free = |part| Some(Generated::Leaf(Kind::FreeSpace(part)));
         match GENERATORS[component] {
@@ -163,6 +167,8 @@ fn schema_of(component: usize) -> &'static serde_json::Value {
 /// Settings being read.
 struct Context<'a> {
     settings: &'a Node,
+    /// Micrometres of the file's unit of length.
+    length: f64,
     /// They do not fit the schema, which has been said.
     invalid: bool,
     found: &'a mut Diagnostics,
@@ -282,7 +288,9 @@ impl Context<'_> {
                 .push(error.help("give a ring by `preset: HQ`, `MQ`, `LQ`, `MORR` or `astralora`, or its `a` and `r`"));
             return None;
         };
+        let shared = entry.bus == Some(BusEntry::Shared);
         let weight = match (entry.weight, entry.preset) {
+            (None, _) if shared => RingWeight::AddDrop,
             (None, Some(RingPreset::Astralora)) | (Some(RingWeightEntry::AllPassAmplitude), _) => {
                 RingWeight::AllPassAmplitude
             }
@@ -292,7 +300,36 @@ impl Context<'_> {
         if entry.r2.is_some() && weight != RingWeight::AddDrop {
             self.error("unused-setting", "`r2` belongs to rings with `weight: add_drop`", "r2");
         }
-        Some(MrrBank { rows, columns, a, r, r2: entry.r2.unwrap_or(r), weight, scale: entry.scale.unwrap_or(1.0) })
+        let shared = if shared { Some(self.shared_bus(entry, weight)?) } else { None };
+        if shared.is_none() {
+            for (name, _) in
+                [("length", entry.length), ("ng", entry.ng)].into_iter().filter(|(_, given)| given.is_some())
+            {
+                let error = Diagnostic::error("unused-setting", format!("`{name}` belongs to `bus: shared`"));
+                let help = "rings on buses of their own are counted from resonance, and see one channel each";
+                self.found.push(error.at(self.settings.span_at(&[name])).help(help));
+            }
+        }
+        let (r2, scale) = (entry.r2.unwrap_or(r), entry.scale.unwrap_or(1.0));
+        Some(MrrBank { rows, columns, a, r, r2, weight, scale, shared })
+    }
+
+    /// `bus: shared`.
+    fn shared_bus(&mut self, entry: &MrrBankSettings, weight: RingWeight) -> Option<SharedBus> {
+        if weight != RingWeight::AddDrop {
+            let message = "rings that share a bus are read as `weight: add_drop`";
+            let error = Diagnostic::error("bus", message).at(self.settings.span_at(&["weight"]));
+            self.found.push(error.help("leave `weight` out, or give each ring a bus of its own: `bus: separate`"));
+            return None;
+        }
+        let Some(length) = entry.length else {
+            let error = Diagnostic::error("missing-key", "missing key `length`").at(self.settings.span);
+            let help =
+                "`bus: shared` needs the circumference of the rings, which spaces their resonances: `length: 31.4`";
+            self.found.push(error.help(help));
+            return None;
+        };
+        Some(SharedBus { length_um: length * self.length, ng: entry.ng.unwrap_or(DEFAULT_NG) })
     }
 
     fn slm_matvec(&mut self, entry: &SlmMatvecSettings) -> Option<SlmMatvec> {

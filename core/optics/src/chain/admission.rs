@@ -50,7 +50,13 @@ impl Admission {
         if !finite && let Some(wrong) = params.iter().position(|p| !p.is_finite()) {
             return Err(wrong);
         }
-        values.clone_from(&self.initial);
+        let trainable: usize = self.runs.iter().map(|run| run.len).sum();
+        if trainable == self.initial.len() {
+            // All of them follow.
+            values.resize(trainable, 0.0);
+        } else {
+            values.clone_from(&self.initial);
+        }
         asked.clear();
         asked.extend_from_slice(params);
         for run in &self.runs {

@@ -69,6 +69,37 @@ impl Steps {
     }
 }
 
+/// Steps of a read-out in units of y, where its range is symmetric or starts at 0: without divisions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Adc {
+    /// Codes per unit of y, and the code of 0.
+    rate: f64,
+    zero: f64,
+    top: f64,
+    /// y = (span code - low) unit: an integer times a number.
+    span: f64,
+    low: f64,
+    unit: f64,
+}
+
+impl Adc {
+    /// `steps` in units of the full scale.
+    pub fn new(steps: Steps, full_scale: f64) -> Self {
+        let Steps { min, max, top, rate } = steps;
+        let unit = full_scale / top;
+        // Rounding must not lead beyond the full scale.
+        let unit = if top * unit > full_scale { unit.next_down() } else { unit };
+        Adc { rate: rate / full_scale, zero: -min * rate, top, span: max - min, low: -min * top, unit }
+    }
+
+    /// The nearest level; the higher one half-way.
+    #[inline(always)]
+    pub fn read(self, y: f64) -> f64 {
+        let code = floor(clip(y * self.rate + self.zero, 0.0, self.top) + 0.5);
+        (code * self.span - self.low) * self.unit
+    }
+}
+
 impl Converter {
     /// # Errors
     /// `SETTINGS` if there is no such converter.
@@ -200,6 +231,24 @@ mod tests {
         for (x, near, low) in cases.into_iter().chain([(1.6, 2.0, 1.0), (2.0, 2.0, 2.0), (1e9, 2.0, 2.0)]) {
             assert_eq!(nearest.convert(x, 0.0), near, "{x}");
             assert_eq!(floor.convert(x, 0.0), low, "{x}");
+        }
+    }
+
+    #[test]
+    fn read_outs_have_the_same_levels() {
+        for ((min, max), full_scale) in [(-1.0, 1.0), (0.0, 1.0)].into_iter().zip([0.37, 3e-9]) {
+            for bits in [1, 3, 8, 12] {
+                let converter = converter(bits, min, max, Rounding::Nearest);
+                let adc = Adc::new(converter.steps, full_scale);
+                for k in -1300..=1300 {
+                    // Never half-way between two levels, where rounding decides.
+                    let y = 1e-3 * (f64::from(k) + 0.37);
+                    let (found, level) = (adc.read(full_scale * y), full_scale * converter.convert(y, 0.0));
+                    assert!((found - level).abs() <= 1e-14 * full_scale && found.abs() <= full_scale);
+                    assert_eq!(adc.read(found), found);
+                }
+                assert_eq!(adc.read(f64::INFINITY), adc.read(full_scale));
+            }
         }
     }
 

@@ -18,6 +18,9 @@ const MOST_RUNS: usize = 1 << 22;
 /// K, distance by distance: neighbours in one direction stand in long runs.
 #[derive(Debug)]
 pub(crate) struct Kernel {
+    /// Weight of a parameter on itself.
+    own: f64,
+    /// Weights on others.
     runs: Vec<Run>,
     /// Factor on each result.
     norm: Option<Vec<f64>>,
@@ -45,15 +48,15 @@ impl Kernel {
                 let message = "crosstalk: the matrix must have a finite entry for every pair of parameters it mixes";
                 return Err(PluginError::settings(format!("{message}, {0} x {0}", places.len())));
             }
-            return Ok(Kernel { runs: Vec::new(), norm: None, matrix: Some(Arc::clone(matrix)) });
+            return Ok(Kernel { own: 0.0, runs: Vec::new(), norm: None, matrix: Some(Arc::clone(matrix)) });
         }
         let reach = reach(crosstalk)?;
         let grid = positions(places, ranked);
         let at = Index::new(&grid)?;
-        let mut kernel = Kernel { runs: Vec::new(), norm: None, matrix: None };
+        let mut kernel = Kernel { own: weight(crosstalk, 0, 0), runs: Vec::new(), norm: None, matrix: None };
         for (dx, dy) in (-reach..=reach).flat_map(|dx| (-reach..=reach).map(move |dy| (dx, dy))) {
             let weight = weight(crosstalk, dx, dy);
-            if weight == 0.0 {
+            if weight == 0.0 || (dx, dy) == (0, 0) {
                 continue;
             }
             let first = kernel.runs.len();
@@ -81,7 +84,7 @@ impl Kernel {
 
     /// out = K input.
     pub fn apply(&self, input: &[f64], out: &mut [f64]) {
-        out.fill(0.0);
+        out.iter_mut().zip(input).for_each(|(out, x)| *out = self.own * x);
         if let Some(matrix) = &self.matrix {
             for (out, row) in out.iter_mut().zip(matrix.chunks_exact(input.len())) {
                 *out = row.iter().zip(input).map(|(k, x)| k * x).sum();
@@ -100,11 +103,13 @@ impl Kernel {
             for (input, row) in input.iter().zip(matrix.chunks_exact(out.len())) {
                 out.iter_mut().zip(row).for_each(|(out, k)| *out += k * input);
             }
+            return;
         }
         let scaled: Vec<f64> = match &self.norm {
             Some(norm) => input.iter().zip(norm).map(|(x, norm)| x * norm).collect(),
             None => input.to_vec(),
         };
+        out.iter_mut().zip(&scaled).for_each(|(out, x)| *out = self.own * x);
         for run in &self.runs {
             let targets = &mut out[run.from..run.from + run.len];
             targets.iter_mut().zip(&scaled[run.to..]).for_each(|(out, input)| *out += run.weight * input);

@@ -15,6 +15,7 @@
 //! all outputs of a vector: P -> P (1 + sqrt(RIN B) xi); so is its phase noise against the local oscillator,
 //! N(0, 2 pi linewidth / B). Readings that are averaged have independent noise.
 
+mod end;
 mod loops;
 mod physics;
 
@@ -88,9 +89,6 @@ enum Light {
     Pairs,
 }
 
-/// Reals of answers that go through the chain together: they and their noise stay in the first cache.
-const TILE: usize = 512;
-
 /// Buffers of one thread.
 #[derive(Default)]
 pub(crate) struct DetectorRoom {
@@ -98,41 +96,6 @@ pub(crate) struct DetectorRoom {
     powers: Vec<f64>,
     /// Gains of all reals of some rows; empty where all are 1.
     gains: Vec<f64>,
-}
-
-impl DetectorRoom {
-    /// Spreads the gains of outputs over the reals of some rows.
-    fn spread(&mut self, gain: &[f64], width: usize) {
-        self.gains.clear();
-        if gain.is_empty() || width == 0 || gain.iter().all(|&g| g == 1.0) {
-            return;
-        }
-        let each = (width / gain.len()).max(1);
-        while self.gains.len() + width <= TILE || self.gains.is_empty() {
-            self.gains.extend(gain.iter().flat_map(|&g| std::iter::repeat_n(g, each)));
-        }
-    }
-}
-
-/// The end of the chain for whole rows; their noise has the elements from `first` on.
-fn chain_rows<T: Real>(chain: loops::Chain, key: Key, first: u64, gains: &[f64], y: &mut [T]) {
-    if gains.is_empty() && chain.std == 0.0 && chain.steps.is_none() {
-        return;
-    }
-    let mut noise = [0.0; TILE];
-    let mut first = first;
-    let period = if gains.is_empty() { y.len() } else { gains.len() };
-    for y in y.chunks_mut(period.max(1)) {
-        for (i, y) in y.chunks_mut(TILE).enumerate() {
-            let gains = gains.get(i * TILE..).map_or(&[][..], |gains| &gains[..y.len().min(gains.len())]);
-            let noise = &mut noise[..y.len()];
-            if chain.std > 0.0 {
-                key.fill_normal(first, noise);
-            }
-            first = first.wrapping_add(y.len() as u64);
-            loops::finish(chain, gains, noise, y);
-        }
-    }
 }
 
 impl Detector {
@@ -236,14 +199,18 @@ impl Detector {
         still && self.noise_std == 0.0 && self.adc.is_none()
     }
 
-    /// What is read is what arrives, number for number.
-    pub fn transparent(&self, how: &Detection<'_>) -> bool {
-        let copied = match self.mode {
+    /// Each number that is read is one that arrives, but for gain, noise and ADC.
+    pub fn copies(&self) -> bool {
+        match self.mode {
             ReadoutMode::Amplitude | ReadoutMode::Intensity => false,
             ReadoutMode::CoherentReal | ReadoutMode::CoherentImag => !self.pairs,
             _ => !self.differences,
-        };
-        copied
+        }
+    }
+
+    /// What is read is what arrives, number for number.
+    pub fn transparent(&self, how: &Detection<'_>) -> bool {
+        self.copies()
             && self.exact()
             && how.source == 1.0
             && how.gain.iter().all(|&g| g == 1.0)
@@ -286,14 +253,20 @@ impl Detector {
         self.signal == Signal::Powers
     }
 
-    /// Row `output` of the matrix of a linear read-out, from what reaches its ports.
-    pub fn row(&self, output: usize, at: impl Fn(usize) -> f64) -> f64 {
-        match self.mode {
-            _ if self.differences => at(output) - at(self.outputs + output),
-            ReadoutMode::CoherentReal if self.pairs => at(2 * output),
-            ReadoutMode::CoherentImag if self.pairs => at(2 * output + 1),
-            _ => at(output),
-        }
+    /// What a linear read-out makes `output` of: reals that arrive, and their signs.
+    pub fn sources(&self, output: usize) -> impl Iterator<Item = (usize, f64)> {
+        let first = match self.mode {
+            ReadoutMode::CoherentReal if self.pairs => 2 * output,
+            ReadoutMode::CoherentImag if self.pairs => 2 * output + 1,
+            _ => output,
+        };
+        let second = self.differences.then_some((self.outputs + output, -1.0));
+        std::iter::once((first, 1.0)).chain(second)
+    }
+
+    /// The port at which a real arrives, and whether it is an imaginary part.
+    pub fn port_of(&self, arriving: usize) -> (usize, bool) {
+        if self.pairs { (arriving / 2, arriving % 2 == 1) } else { (arriving, self.takes() == (false, true)) }
     }
 
     /// Key of a query.
@@ -318,6 +291,23 @@ impl Detector {
         match self.physics.as_ref().filter(|p| p.noisy()) {
             Some(physics) => self.physical(physics, fields, (how.key.named("detector"), first_row, rows), y, room),
             None => self.mean(fields, y),
+        }
+        self.finish(how, how.gain, (first_row, self.width()), y, room);
+    }
+
+    /// As [`detect_rows`](Detector::detect_rows) for a detector that [`copies`](Detector::copies): what arrives stands in `y`.
+    pub fn detect_here<T: Real>(
+        &self,
+        y: &mut [T],
+        how: Detection<'_>,
+        part: Part,
+        first_row: u64,
+        room: &mut DetectorRoom,
+    ) {
+        let how = how.of(part);
+        self.fluctuate(y, y.len() / self.width().max(1), how, first_row, room);
+        if let Some(physics) = self.physics.as_ref().filter(|p| p.noisy()) {
+            self.disturb(physics, (how.key.named("detector"), first_row), y, room);
         }
         self.finish(how, how.gain, (first_row, self.width()), y, room);
     }
@@ -447,21 +437,13 @@ impl Detector {
         y: &mut [T],
         room: &mut DetectorRoom,
     ) {
-        let direct = self.differences || matches!(self.mode, ReadoutMode::Amplitude | ReadoutMode::Intensity);
-        let detectors = if self.differences { 2 * self.outputs } else { self.width() };
-        let first = first_row.wrapping_mul(detectors as u64);
-        room.noise.resize(rows * detectors, 0.0);
-        key.fill_normal(first, &mut room.noise);
-        if !direct {
+        if !self.differences && !matches!(self.mode, ReadoutMode::Amplitude | ReadoutMode::Intensity) {
             self.mean(fields, y);
-            if self.signal == Signal::Fields {
-                loops::add(&room.noise, physics.coherent_std, y);
-            } else {
-                // A difference of photocurrents that is known as a whole only.
-                loops::add_shot(&room.noise, physics.direct, y);
-            }
-            return;
+            return self.disturb(physics, (key, first_row), y, room);
         }
+        let detectors = if self.differences { 2 * self.outputs } else { self.width() };
+        room.noise.resize(rows * detectors, 0.0);
+        key.fill_normal(first_row.wrapping_mul(detectors as u64), &mut room.noise);
         room.powers.resize(rows * detectors, 0.0);
         loops::powers(fields, self.light(), &mut room.powers);
         loops::detect(&room.noise, physics.direct, &mut room.powers);
@@ -477,53 +459,16 @@ impl Detector {
         }
     }
 
-    /// Gains, noise, ADC, and what is the matter with them. Without gains all are 1.
-    fn finish<T: Real>(
-        &self,
-        how: Detection<'_>,
-        gain: &[f64],
-        (first_row, width): (u64, usize),
-        y: &mut [T],
-        room: &mut DetectorRoom,
-    ) {
-        let std = if self.relative { self.noise_std * how.full_scale } else { self.noise_std };
-        let chain = loops::Chain {
-            std: if self.noise_std > 0.0 { std } else { 0.0 },
-            full_scale: how.full_scale,
-            per_full_scale: 1.0 / how.full_scale,
-            steps: self.adc.as_ref().map(|adc| adc.steps),
-        };
-        room.spread(gain, width);
-        let gains = &room.gains[..];
-        let glitch = how.matter.glitch > 0.0;
-        let first = first_row.wrapping_mul(width as u64);
-        // Glitches come between noise and ADC, but rarely.
-        let before = loops::Chain { steps: None, ..chain };
-        chain_rows(if glitch { before } else { chain }, how.key, first, gains, y);
-        if glitch {
-            self.glitch(how, (first_row, width), y);
-            chain_rows(loops::Chain { std: 0.0, ..chain }, how.key, first, &[], y);
+    /// The noise of detectors that read one number each.
+    fn disturb<T: Real>(&self, physics: &Physics, (key, first_row): (Key, u64), y: &mut [T], room: &mut DetectorRoom) {
+        let first = first_row.wrapping_mul(self.width() as u64);
+        if self.signal == Signal::Fields {
+            return loops::finish(loops::Chain { std: physics.coherent_std, adc: None }, (key, first), &[], y);
         }
-        let each = (width / how.gain.len().max(1)).max(1);
-        for (outputs, value) in [(&how.matter.hot, how.full_scale), (&how.matter.dead, 0.0)] {
-            for &k in outputs {
-                for y in y.chunks_exact_mut(width.max(1)) {
-                    y.iter_mut().skip(k * each).take(each).for_each(|y| *y = T::from_f64(value));
-                }
-            }
-        }
-    }
-
-    /// One reading of each vector goes wrong.
-    fn glitch<T: Real>(&self, how: Detection<'_>, (first_row, width): (u64, usize), y: &mut [T]) {
-        let key = how.key.named("glitch");
-        let size = key.with(1);
-        for (i, y) in y.chunks_exact_mut(width.max(1)).enumerate() {
-            let row = first_row.wrapping_add(i as u64);
-            let which = (key.uniform(row) * width as f64) as usize;
-            let y = &mut y[which.min(width - 1)];
-            *y = T::from_f64(y.to_f64() + how.matter.glitch * how.full_scale * size.normal(row));
-        }
+        // A difference of photocurrents that is known as a whole only.
+        room.noise.resize(y.len(), 0.0);
+        key.fill_normal(first, &mut room.noise);
+        loops::add_shot(&room.noise, physics.direct, y);
     }
 
     /// What is in force, for people.

@@ -5,7 +5,11 @@
 //! of the write, and a device that is asked when it says it has settled is off by its tolerance at most. Light is held
 //! fixed while a group is answered.
 
+use super::levels::levels;
 use blackbeam_plugin::Call;
+
+/// After so many time constants less is left of a difference than doubles show.
+const GONE: f64 = 50.0;
 
 /// What a write leaves behind.
 #[derive(Clone, Debug)]
@@ -52,14 +56,13 @@ impl Settling {
             return;
         }
         let dt = (time_s - self.began(configured)).max(0.0);
+        let mut first = 0;
         // Neighbours mostly have the same time constant.
-        let (mut last, mut left) = (0.0, 0.0);
-        for ((state, from), &tau) in out.iter_mut().zip(&configured.from).zip(&self.tau_s) {
-            if tau > 0.0 {
-                if tau != last {
-                    (last, left) = (tau, (-dt / tau).exp());
-                }
-                *state += (from - *state) * left;
+        for same in self.tau_s.chunk_by(|a, b| a == b) {
+            let (tau, here) = (same[0], first..first + same.len());
+            first = here.end;
+            if tau > 0.0 && dt < GONE * tau {
+                approach((-dt / tau).exp(), &configured.from[here.clone()], &mut out[here]);
             }
         }
     }
@@ -69,10 +72,41 @@ impl Settling {
         if self.tau_s.is_empty() {
             return;
         }
-        let changes = last.asked.iter().zip(&next.asked).map(|(a, b)| (a - b).abs());
-        next.change = changes.fold(0.0, f64::max);
+        largest_change(&last.asked, &next.asked, &mut next.change);
         let began = self.began(next);
         self.state(last, began, &mut next.from);
+    }
+}
+
+levels! {
+    /// What is `left` of the difference between where the actuators were and where they go.
+    fn approach(left: f64, from: &[f64], state: &mut [f64]) = each_approach;
+    fn largest_change(last: &[f64], next: &[f64], largest: &mut f64) = each_change;
+}
+
+#[inline(always)]
+fn each_approach(left: f64, from: &[f64], state: &mut [f64]) {
+    for (state, from) in state.iter_mut().zip(from) {
+        *state += (from - *state) * left;
+    }
+}
+
+#[inline(always)]
+fn each_change(last: &[f64], next: &[f64], largest: &mut f64) {
+    /// Maxima side by side: one after the other each would wait for the one before it.
+    const LANES: usize = 32;
+    let change = |a: f64, b: f64, most: f64| if (a - b).abs() > most { (a - b).abs() } else { most };
+    let (last, last_rest) = last.as_chunks::<LANES>();
+    let (next, next_rest) = next.as_chunks::<LANES>();
+    let mut most = [0.0; LANES];
+    for (a, b) in last.iter().zip(next) {
+        for i in 0..LANES {
+            most[i] = change(a[i], b[i], most[i]);
+        }
+    }
+    *largest = most.into_iter().fold(0.0, f64::max);
+    for (a, b) in last_rest.iter().zip(next_rest) {
+        *largest = change(*a, *b, *largest);
     }
 }
 

@@ -11,3 +11,4 @@ pub(crate) mod events;
 pub(crate) mod lag;
 pub(crate) mod levels;
 pub(crate) mod setpoint;
+mod stairs;

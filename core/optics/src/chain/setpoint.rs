@@ -8,23 +8,20 @@
 //! block without an actuator, or whose actuator has no DAC, holds exactly what is asked.
 
 use super::{
-    converter::{Converter, Steps},
+    converter::Converter,
     crosstalk::Kernel,
     curve,
     lag::{Configured, Settling},
-    levels::levels,
+    stairs::{Effect, Stairs, climb},
 };
 use crate::{
     keys::{Place, Places, Source, call_key, draw_all, runs},
     program::Spot,
     slots::targets,
 };
-use blackbeam_netlist::circuit::{Actuator, Circuit, Curve, Flicker, Rounding};
+use blackbeam_netlist::circuit::{Actuator, Circuit, Curve, Flicker};
 use blackbeam_plugin::{Call, Key, PluginError, Result};
-use std::{
-    f64::consts::{FRAC_1_PI, PI, TAU},
-    ops::Range,
-};
+use std::{f64::consts::TAU, ops::Range};
 
 /// What drives some parameters.
 struct Drive {
@@ -160,7 +157,13 @@ impl SetPoints {
                 drive.all().for_each(|i| values[i] = values[i].max(last.applied[i] - most).min(last.applied[i] + most));
             }
         }
-        target.clone_from(values);
+        let converted = self.drives.iter().filter(|d| d.converter.is_some()).flat_map(|d| &d.parameters);
+        if converted.map(Range::len).sum::<usize>() == values.len() {
+            // All of them follow.
+            target.resize(values.len(), 0.0);
+        } else {
+            target.clone_from(values);
+        }
         for drive in &self.drives {
             match &drive.converter {
                 None if !drive.powers => {}
@@ -413,6 +416,13 @@ impl Drive {
     fn mix(&self, values: &mut [f64], room: &mut SetPointRoom, apply: impl Fn(&[f64], &mut [f64])) {
         let SetPointRoom { input, output } = room;
         input.clear();
+        if let ([first, ..], [.., last]) = (&self.parameters[..], &self.parameters[..])
+            && self.parameters.is_sorted_by(|a, b| a.end == b.start)
+        {
+            let mine = &mut values[first.start..last.end];
+            input.extend_from_slice(mine);
+            return apply(input, mine);
+        }
         self.parameters.iter().for_each(|range| input.extend_from_slice(&values[range.clone()]));
         output.resize(input.len(), 0.0);
         apply(input, output);
@@ -426,19 +436,12 @@ impl Drive {
 
     /// The way through the converter as a closed form, where there is one.
     fn stairs(&self, converter: &Converter) -> Option<Stairs> {
-        let curve = match self.curve {
-            Curve::Direct => Bend::Direct,
-            Curve::Linear { pi } => Bend::Linear { pi },
-            Curve::Square { pi } => Bend::Square { pi },
-            Curve::Polynomial(_) | Curve::Table(_) => return None,
-        };
         let effect = match (self.powers, self.squared) {
             (false, _) => Effect::Value,
             (true, false) => Effect::Drive,
             (true, true) => Effect::DriveSquared,
         };
-        let nearest = converter.rounding() == Rounding::Nearest && !converter.bent();
-        nearest.then_some(Stairs { steps: converter.steps, curve, effect })
+        Stairs::new(converter, &self.curve, effect)
     }
 
     /// What is wrong with it; None if nothing is.
@@ -466,71 +469,5 @@ impl Drive {
             parts.push(format!("error of {} at every write", self.phase_noise_std));
         }
         (!parts.is_empty()).then(|| format!("actuator `{}`: {}", self.name, parts.join(", ")))
-    }
-}
-
-/// From a value to the nearest code and back, without chance and errors.
-#[derive(Clone, Copy)]
-struct Stairs {
-    steps: Steps,
-    curve: Bend,
-    effect: Effect,
-}
-
-/// A nominal curve that has an inverse in closed form.
-#[derive(Clone, Copy)]
-enum Bend {
-    /// phase = drive
-    Direct,
-    /// phase = pi (drive / drive of pi)
-    Linear { pi: f64 },
-    /// phase = pi (drive / drive of pi)^2
-    Square { pi: f64 },
-}
-
-/// What an actuator does.
-#[derive(Clone, Copy, PartialEq)]
-enum Effect {
-    Value,
-    Drive,
-    DriveSquared,
-}
-
-levels! {
-    /// Values become what their codes stand for; `target` what those bring about.
-    fn climb(stairs: Stairs, values: &mut [f64], target: &mut [f64]) = each_climbed;
-}
-
-#[inline(always)]
-fn each_climbed(stairs: Stairs, values: &mut [f64], target: &mut [f64]) {
-    let Stairs { steps, curve, effect } = stairs;
-    let nominal = |drive: f64| steps.level(steps.nearest(drive));
-    // One short loop after the other: each becomes vectors.
-    match curve {
-        Bend::Direct => {
-            for (value, target) in values.iter_mut().zip(&mut *target) {
-                *target = nominal(*value);
-                *value = *target;
-            }
-        }
-        Bend::Linear { pi } => {
-            for (value, target) in values.iter_mut().zip(&mut *target) {
-                *target = nominal(*value * (pi * FRAC_1_PI));
-                *value = PI * (*target / pi);
-            }
-        }
-        Bend::Square { pi } => {
-            for (value, target) in values.iter_mut().zip(&mut *target) {
-                let positive = if *value > 0.0 { *value } else { 0.0 };
-                *target = nominal(pi * (positive * FRAC_1_PI).sqrt());
-                let ratio = *target / pi;
-                *value = PI * (ratio * ratio);
-            }
-        }
-    }
-    match effect {
-        Effect::Value => target.copy_from_slice(values),
-        Effect::Drive => {}
-        Effect::DriveSquared => target.iter_mut().for_each(|drive| *drive *= *drive),
     }
 }

@@ -6,7 +6,7 @@ use super::{
     bench_build::{self, Modulator},
 };
 use crate::fabrication::Fabrication;
-use blackbeam_freespace::{Chain, Cotangent, Element, Grid, Mask, MaskGradient, Masks, Workspace};
+use blackbeam_freespace::{Chain, Cotangent, Element, Grid, Light, Mask, MaskGradient, Masks, Workspace};
 use blackbeam_kernels::Real;
 use blackbeam_netlist::circuit::{Circuit, Port, ReadoutMode, SlmKind};
 use blackbeam_plugin::{PluginError, Result};
@@ -39,16 +39,13 @@ pub(crate) struct Loaded {
 #[derive(Default)]
 pub(crate) struct BenchRoom {
     work: Option<Workspace>,
-    field: Vec<Complex64>,
-    powers: Vec<f64>,
-    amplitudes: Vec<Complex64>,
 }
 
 impl BenchRoom {
-    /// The field, and the workspace: made anew if it is of another chain.
-    fn of(&mut self, chain: &Chain) -> (&[Complex64], &mut Workspace) {
+    /// The workspace: made anew if it is of another chain.
+    fn of(&mut self, chain: &Chain) -> &mut Workspace {
         let work = self.work.take().filter(|work| chain.owns(work));
-        (&self.field, self.work.insert(work.unwrap_or_else(|| chain.workspace())))
+        self.work.insert(work.unwrap_or_else(|| chain.workspace()))
     }
 }
 
@@ -176,31 +173,19 @@ impl Bench {
         let (outputs, pixels) = self.shape();
         let width = if pairs { 2 * pixels } else { pixels };
         let height = if self.powers { outputs } else { 2 * outputs };
+        let work = room.of(&loaded.chain);
         for (row, out) in inputs.chunks_exact(width).zip(out.chunks_exact_mut(height)) {
-            enter(row, pairs, &mut room.field);
-            let (field, work) = room.of(&loaded.chain);
-            loaded.chain.forward(field, &loaded.masks, work).map_err(failed)?;
-            self.read(loaded, out, room)?;
+            let light = if pairs { Light::Complex(row) } else { Light::Real(row) };
+            loaded.chain.forward_of(light, &loaded.masks, work).map_err(failed)?;
+            self.read(loaded, out, work)?;
         }
         Ok(())
     }
 
     /// Reads what has come through the chain.
-    fn read<T: Real>(&self, loaded: &Loaded, out: &mut [T], room: &mut BenchRoom) -> Result<()> {
-        let BenchRoom { work, powers, amplitudes, .. } = room;
-        let Some(work) = work else { return Ok(()) };
-        if self.powers {
-            powers.resize(out.len(), 0.0);
-            loaded.chain.powers(work, powers).map_err(failed)?;
-            out.iter_mut().zip(powers).for_each(|(out, p)| *out = T::from_f64(*p));
-            return Ok(());
-        }
-        amplitudes.resize(out.len() / 2, Complex64::ZERO);
-        loaded.chain.amplitudes(work, amplitudes).map_err(failed)?;
-        for (out, a) in out.chunks_exact_mut(2).zip(amplitudes) {
-            (out[0], out[1]) = (T::from_f64(a.re), T::from_f64(a.im));
-        }
-        Ok(())
+    fn read<T: Real>(&self, loaded: &Loaded, out: &mut [T], work: &Workspace) -> Result<()> {
+        let done = if self.powers { loaded.chain.powers(work, out) } else { loaded.chain.amplitude_pairs(work, out) };
+        done.map_err(failed)
     }
 
     /// Sends one field; `out` takes powers, or (re, im) pairs.
@@ -209,15 +194,7 @@ impl Bench {
     /// Fields that are not finite.
     pub fn apply(&self, loaded: &Loaded, field: &[Complex64], out: &mut [f64], work: &mut Workspace) -> Result<()> {
         loaded.chain.forward(field, &loaded.masks, work).map_err(failed)?;
-        if self.powers {
-            return loaded.chain.powers(work, out).map_err(failed);
-        }
-        let mut amplitudes = vec![Complex64::ZERO; out.len() / 2];
-        loaded.chain.amplitudes(work, &mut amplitudes).map_err(failed)?;
-        for (out, a) in out.chunks_exact_mut(2).zip(amplitudes) {
-            (out[0], out[1]) = (a.re, a.im);
-        }
-        Ok(())
+        self.read(loaded, out, work)
     }
 
     /// The adjoint of [`apply`](Bench::apply): from dL/dout to dL/dfield (written) and the gradient of the masks (added).
@@ -257,16 +234,6 @@ impl Bench {
             let target = &mut dslots[m.slots.clone()];
             target.iter_mut().zip(parts.into_iter().flatten()).for_each(|(d, g)| *d += g);
         }
-    }
-}
-
-/// Encoded reals as a field.
-fn enter<T: Real>(row: &[T], pairs: bool, field: &mut Vec<Complex64>) {
-    field.clear();
-    if pairs {
-        field.extend(row.chunks_exact(2).map(|f| Complex64::new(f[0].to_f64(), f[1].to_f64())));
-    } else {
-        field.extend(row.iter().map(|f| Complex64::from(f.to_f64())));
     }
 }
 

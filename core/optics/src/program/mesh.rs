@@ -8,6 +8,7 @@
 //! adjoint keeps what came into each cell, tile by tile of columns, and goes back the same way.
 
 mod cells;
+mod rotation;
 
 use super::{Field, Generator, Spot};
 use crate::fabrication::Fabrication;
@@ -37,6 +38,8 @@ pub(crate) struct MeshProgram {
     input: Vec<f64>,
     output: Vec<f64>,
     output_phases: bool,
+    /// The cells, where all of them are rotations, and their factors.
+    rotation: Option<(kernel::Rotation, Vec<f64>)>,
     kernel: kernel::Mesh,
 }
 
@@ -101,6 +104,7 @@ impl MeshProgram {
         Ok(MeshProgram {
             n,
             fixed: if moving { Vec::new() } else { (0..couplers.len()).map(split).collect() },
+            rotation: rotation::rotations(&scheme, &errors, &arms),
             errors,
             lossless: arms.as_flattened().iter().all(|factor| *factor == Complex64::ONE),
             arms,
@@ -190,6 +194,19 @@ impl MeshProgram {
     /// Makes a configuration ready for vectors: `loaded.apply(level, program.kernel(), ..)`.
     pub fn load<T: Real>(&self, slots: &[f64], loaded: &mut kernel::Loaded<T>, work: &mut kernel::Work) {
         let level = Level::best();
+        if let Some((rotation, gains)) = &self.rotation {
+            let (theta, rest) = slots.split_at(self.cells.len());
+            let (phi, gamma) = rest.split_at(self.cells.len());
+            let gamma = if self.output_phases { &gamma[..self.n] } else { &[] };
+            let (input, output) = (&self.input[..], &self.output[..]);
+            if loaded.load_angles(
+                level,
+                &self.kernel,
+                &kernel::Angles { rotation, theta, phi, gains, input, output, gamma },
+            ) {
+                return;
+            }
+        }
         self.blocks(level, slots, &mut work.blocks);
         work.input.re.clone_from(&self.input);
         work.input.im.clear();
@@ -216,18 +233,6 @@ impl MeshProgram {
     pub fn site(&self, slot: usize) -> usize {
         let count = self.cells.len();
         if slot < 2 * count { slot % count } else { slot - count }
-    }
-
-    /// What a cell (or an output) does for the values of all slots.
-    pub fn change(&self, site: usize, slots: &[f64]) -> kernel::structured::Change {
-        let count = self.cells.len();
-        if site < count {
-            let t = self.block(site, slots[site], slots[count + site], |_, _| {});
-            return kernel::structured::Change::Cell(site, [t[0][0], t[0][1], t[1][0], t[1][1]].map(|v| (v.re, v.im)));
-        }
-        let mode = site - count;
-        let factor = Complex64::cis(slots[2 * count + mode]) * self.output[mode];
-        kernel::structured::Change::Output(mode, (factor.re, factor.im))
     }
 
     /// The matrices of all cells.

@@ -7,6 +7,7 @@
 mod bench;
 mod bench_build;
 mod blocks;
+mod bus;
 mod mesh;
 mod network;
 mod ring;
@@ -85,6 +86,21 @@ pub(crate) trait Generator: Send + Sync {
     /// The adjoint of `fill`: adds dL/dslots, given dL/dRe and dL/dIm of the matrix.
     fn pull(&self, slots: &[f64], gradient: &Field, dslots: &mut [f64]);
 
+    /// As `fill`, all wavelengths being shifted, for what depends on them.
+    fn fill_shifted(&self, slots: &[f64], _shift_um: f64, matrix: &mut Field) {
+        self.fill(slots, matrix);
+    }
+
+    /// As `pull`, all wavelengths being shifted, for what depends on them.
+    fn pull_shifted(&self, slots: &[f64], _shift_um: f64, gradient: &Field, dslots: &mut [f64]) {
+        self.pull(slots, gradient, dslots);
+    }
+
+    /// What it consists of, for people.
+    fn parts(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Why the component cannot be driven or read in these ways, if it cannot.
     fn refuses(&self, encoding: EncodingMode, readout: ReadoutMode) -> Option<&'static str>;
 
@@ -159,7 +175,7 @@ pub(crate) fn generator(
     let encoding = circuit.encoding.as_ref().map_or(EncodingMode::Amplitude, |e| e.mode);
     let generator: Box<dyn Generator> = match &circuit.instances[instance].kind {
         Kind::Mesh(mesh) => Box::new(MeshProgram::new(mesh, instance, fabrication)?),
-        Kind::MrrBank(bank) => Box::new(ring::RingProgram::new(bank, encoding, instance, fabrication)?),
+        Kind::MrrBank(bank) => ring::program(bank, &circuit.environment, encoding, instance, fabrication)?,
         Kind::SlmMatvec(slm) => {
             let readout = &circuit.readout;
             let differences = readout.mode == ReadoutMode::Differential && readout.pairs.is_empty();

@@ -158,9 +158,10 @@ impl Network {
             Solver::Dense => Method::Dense,
         };
         blocks.lay_out(wavelengths.len());
-        let plan = Plan::new(&structure, method).map_err(|e| PluginError::settings(named(&e, &paths)))?;
         let passive = blocks.all.iter().all(|b| b.passive());
         let reciprocal = blocks.all.iter().all(|b| b.reciprocal());
+        let plan = if reciprocal { Plan::reciprocal(&structure, method) } else { Plan::new(&structure, method) };
+        let plan = plan.map_err(|e| PluginError::settings(named(&e, &paths)))?;
         let room = Mutex::new(Vec::new());
         Ok(Network { plan, blocks, paths, wavelengths, per_channel: false, passive, reciprocal, room })
     }
@@ -180,6 +181,15 @@ impl Network {
         out.resize(self.plan.inputs() * self.plan.outputs() * lanes, Complex64::ZERO);
         let values = self.blocks.values(&room.numbers);
         self.plan.solve_apart(values, lanes, out, &mut room.work).map_err(|e| self.failed(&e))
+    }
+
+    /// The instances that light has met when it comes to some of the waves.
+    pub fn met(&self, rows: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        let mut blocks: Vec<usize> =
+            self.plan.dependencies(rows).into_iter().map(|entry| self.blocks.entries[entry].block).collect();
+        blocks.sort_unstable();
+        blocks.dedup();
+        blocks
     }
 
     /// The values of all entries of the blocks.

@@ -9,10 +9,10 @@
 //! what leaves by a port is the mean of their fields: with t(q) = (r1 - a r2 e^{iq}) / (1 - p e^{iq}),
 //! T = |t(phase + b) + t(phase - b)|^2 / 4, and likewise for the drop port.
 
-use super::{Field, Generator};
+use super::{Field, Generator, bus::BusProgram};
 use crate::fabrication::Fabrication;
 use blackbeam_kernels::{Arch, Level, Task, trig::sin_cos_of};
-use blackbeam_netlist::circuit::{EncodingMode, MrrBank, Quantity, ReadoutMode, RingWeight};
+use blackbeam_netlist::circuit::{EncodingMode, Environment, MrrBank, Quantity, ReadoutMode, RingWeight};
 use blackbeam_plugin::{PluginError, Result, structure};
 use num_complex::Complex64;
 
@@ -20,24 +20,47 @@ use num_complex::Complex64;
 const BELOW_ONE: f64 = 1e-9;
 
 /// What is fixed of one ring.
-struct Ring {
-    a: f64,
-    r: f64,
-    r2: f64,
+pub(super) struct Ring {
+    pub a: f64,
+    pub r: f64,
+    pub r2: f64,
     /// b.
-    backscatter: f64,
+    pub backscatter: f64,
+}
+
+/// T = (over + slope s) / (under + slope s), drop = dropped / (under + slope s), s = sin^2(phase / 2).
+pub(super) struct Curve {
+    pub over: f64,
+    pub under: f64,
+    pub slope: f64,
+    pub dropped: f64,
+}
+
+/// The program of a bank: [`RingProgram`] or [`BusProgram`].
+pub(super) fn program(
+    bank: &MrrBank,
+    environment: &Environment,
+    encoding: EncodingMode,
+    instance: usize,
+    fabrication: &Fabrication<'_>,
+) -> Result<Box<dyn Generator>> {
+    let rings = RingProgram::new(bank, encoding, instance, fabrication)?;
+    Ok(match &bank.shared {
+        None => Box::new(rings),
+        Some(shared) => Box::new(BusProgram::new(rings, *shared, &environment.wavelengths_um)?),
+    })
 }
 
 /// A compiled weight bank.
 pub(crate) struct RingProgram {
-    rows: usize,
-    columns: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
     weight: RingWeight,
     incoherent: bool,
-    rings: Vec<Ring>,
+    pub(super) rings: Vec<Ring>,
     /// scale times the transmission of an output.
-    row_factor: Vec<f64>,
-    column_factor: Vec<f64>,
+    pub(super) row_factor: Vec<f64>,
+    pub(super) column_factor: Vec<f64>,
     /// Weights without backscatter; empty where there is some.
     curves: Vec<Curves>,
 }
@@ -84,10 +107,22 @@ impl RingProgram {
             column_factor: fabrication.transmission(Quantity::InputLoss, instance, bank.columns, per_decade)?,
             curves: Vec::new(),
         };
-        if program.rings.iter().all(|ring| ring.backscatter == 0.0) {
+        if bank.shared.is_none() && program.rings.iter().all(|ring| ring.backscatter == 0.0) {
             program.curves = (0..count).step_by(GROUP).map(|first| program.curves_of(first)).collect();
         }
         Ok(program)
+    }
+
+    /// Add-drop rings lit by powers.
+    #[cfg(test)]
+    pub fn of_rings(
+        [rows, columns]: [usize; 2],
+        rings: Vec<Ring>,
+        row_factor: Vec<f64>,
+        column_factor: Vec<f64>,
+    ) -> Self {
+        let (weight, incoherent) = (RingWeight::AddDrop, true);
+        RingProgram { rows, columns, weight, incoherent, rings, row_factor, column_factor, curves: Vec::new() }
     }
 
     fn factor(&self, ring: usize) -> f64 {
@@ -99,15 +134,9 @@ impl RingProgram {
         let zero = [0.0; GROUP];
         let mut curves = Curves { over: zero, under: [1.0; GROUP], slope: zero, factor: zero };
         for (k, ring) in self.rings[first..].iter().take(GROUP).enumerate() {
-            let Ring { a, r, r2, .. } = *ring;
-            let p = a * r * r2;
-            let dropped = match self.weight {
-                RingWeight::AddDrop => (1.0 - r * r) * (1.0 - r2 * r2) * a,
-                RingWeight::AllPassPower | RingWeight::AllPassAmplitude => 0.0,
-            };
-            curves.over[k] = (a * r2 - r).powi(2) - dropped;
-            curves.under[k] = (1.0 - p).powi(2);
-            curves.slope[k] = 4.0 * p;
+            let Curve { over, under, slope, dropped } = ring.curve();
+            // nothing is dropped by an all-pass ring: its r2 is 1
+            (curves.over[k], curves.under[k], curves.slope[k]) = (over - dropped, under, slope);
             curves.factor[k] = self.factor(first + k);
         }
         curves
@@ -149,17 +178,25 @@ impl Task for Fill<'_> {
 }
 
 impl Ring {
-    /// (through, drop) powers and their derivatives by the phase.
-    fn powers(&self, phase: f64) -> [(f64, f64); 2] {
-        let Ring { a, r, r2, backscatter } = *self;
+    /// Powers without backscatter.
+    pub fn curve(&self) -> Curve {
+        let Ring { a, r, r2, .. } = *self;
         let p = a * r * r2;
         let dropped = (1.0 - r * r) * (1.0 - r2 * r2) * a;
+        Curve { over: (a * r2 - r).powi(2), under: (1.0 - p).powi(2), slope: 4.0 * p, dropped }
+    }
+
+    /// (through, drop) powers and their derivatives by the phase.
+    pub fn powers(&self, phase: f64) -> [(f64, f64); 2] {
+        let Ring { a, r, r2, backscatter } = *self;
+        let p = a * r * r2;
+        let Curve { over, under, slope, dropped } = self.curve();
         if backscatter == 0.0 {
             let (sin, cos) = (0.5 * phase).sin_cos();
-            let detuning = 4.0 * p * sin * sin;
-            let slope = 4.0 * p * sin * cos;
-            let (through, d) = ((a * r2 - r).powi(2), (1.0 - p).powi(2) + detuning);
-            let t = (through + detuning) / d;
+            let detuning = slope * sin * sin;
+            let slope = slope * sin * cos;
+            let d = under + detuning;
+            let t = (over + detuning) / d;
             return [(t, slope * (1.0 - t) / d), (dropped / d, -slope * dropped / (d * d))];
         }
         // Mean of the supermodes, and derivatives: t' = i e^{iq} (p r1 - a r2) / (1 - p e^{iq})^2, d' = i p e^{iq} / (..)^2.
@@ -326,18 +363,11 @@ mod tests {
         for weight in [RingWeight::AllPassPower, RingWeight::AllPassAmplitude, RingWeight::AddDrop] {
             for (rows, columns) in [(1, 1), (3, 7), (5, 16), (7, 9)] {
                 let r2 = if weight == RingWeight::AddDrop { 0.92 } else { 1.0 };
-                let mut program = RingProgram {
-                    rows,
-                    columns,
-                    weight,
-                    incoherent: true,
-                    rings: (0..rows * columns)
-                        .map(|i| ring(0.9 + 1e-3 * i as f64, 0.95 - 1e-3 * i as f64, r2))
-                        .collect(),
-                    row_factor: (0..rows).map(|i| 1.0 + 0.1 * i as f64).collect(),
-                    column_factor: (0..columns).map(|i| 1.0 - 0.01 * i as f64).collect(),
-                    curves: Vec::new(),
-                };
+                let rings = (0..rows * columns).map(|i| ring(0.9 + 1e-3 * i as f64, 0.95 - 1e-3 * i as f64, r2));
+                let row_factor = (0..rows).map(|i| 1.0 + 0.1 * i as f64).collect();
+                let column_factor = (0..columns).map(|i| 1.0 - 0.01 * i as f64).collect();
+                let bank = RingProgram::of_rings([rows, columns], rings.collect(), row_factor, column_factor);
+                let mut program = RingProgram { weight, ..bank };
                 program.curves = (0..rows * columns).step_by(GROUP).map(|first| program.curves_of(first)).collect();
                 let phases: Vec<f64> = (0..rows * columns).map(|i| 0.37 * i as f64 - 3.0).collect();
                 let mut matrix = Field::sized(rows * columns, false);

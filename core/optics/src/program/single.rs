@@ -54,7 +54,7 @@ impl Single {
                 _ => "matrix of pixels",
             },
             why: "the circuit is one generator".into(),
-            parts: Vec::new(),
+            parts: generator.parts(),
             flops: (generator.operations(), 8.0 * (read.len() * sent.len()) as f64),
         };
         let chosen = (!whole).then_some((read, sent));
@@ -92,15 +92,15 @@ impl Linear for Single {
         self.generator.structure()
     }
 
-    fn fill(&self, slots: &[f64], _: f64, matrix: &mut Field) -> Result<()> {
+    fn fill(&self, slots: &[f64], shift_um: f64, matrix: &mut Field) -> Result<()> {
         let slots = &slots[self.slots.clone()];
         let Some((rows, columns)) = &self.chosen else {
-            self.generator.fill(slots, matrix);
+            self.generator.fill_shifted(slots, shift_um, matrix);
             return Ok(());
         };
         let (outputs, inputs) = self.generator.shape();
         let mut whole = Field::sized(outputs * inputs, self.complex());
-        self.generator.fill(slots, &mut whole);
+        self.generator.fill_shifted(slots, shift_um, &mut whole);
         let places = rows.iter().flat_map(|r| columns.iter().map(move |c| r * inputs + c));
         for (k, from) in places.enumerate() {
             matrix.re[k] = whole.re[from];
@@ -111,10 +111,10 @@ impl Linear for Single {
         Ok(())
     }
 
-    fn pull(&self, slots: &[f64], _: f64, gradient: &Field, dslots: &mut [f64]) -> Result<()> {
+    fn pull(&self, slots: &[f64], shift_um: f64, gradient: &Field, dslots: &mut [f64]) -> Result<()> {
         let (slots, dslots) = (&slots[self.slots.clone()], &mut dslots[self.slots.clone()]);
         let Some((rows, columns)) = &self.chosen else {
-            self.generator.pull(slots, gradient, dslots);
+            self.generator.pull_shifted(slots, shift_um, gradient, dslots);
             return Ok(());
         };
         let (outputs, inputs) = self.generator.shape();
@@ -126,7 +126,7 @@ impl Linear for Single {
                 whole.im[to] += gradient.im[k];
             }
         }
-        self.generator.pull(slots, &whole, dslots);
+        self.generator.pull_shifted(slots, shift_um, &whole, dslots);
         Ok(())
     }
 

@@ -82,6 +82,7 @@ fn every_program() {
         testing::any_mesh(4, Cell::Tdc, Convention::BpbpT, Arrangement::Butterfly),
         testing::any_mesh(4, Cell::Mzi3, Convention::RxHRy, Arrangement::Redundant),
         testing::bank(3, 4),
+        testing::bus_bank(2, 5),
         testing::slm(4, 3),
         testing::ring_circuit(),
         testing::channels(),

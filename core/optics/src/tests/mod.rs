@@ -1,5 +1,6 @@
 //! The device as a whole.
 
+mod buses;
 mod cells;
 mod derivatives;
 mod events;

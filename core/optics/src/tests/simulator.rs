@@ -65,7 +65,7 @@ pub(crate) fn actuator(circuit: &Circuit) -> Actuator {
 
 #[test]
 fn an_ideal_device_returns_a_x() {
-    for circuit in [testing::mesh(6), testing::bank(5, 7), testing::slm(10, 6)] {
+    for circuit in [testing::mesh(6), testing::bank(5, 7), testing::bus_bank(5, 7), testing::slm(10, 6)] {
         let mut device = open(&circuit);
         let a = device.read_matrix(&call(0, 0, 0.0)).unwrap();
         let x = inputs(9, a.columns, 1.0);
@@ -202,7 +202,7 @@ fn a_signed_input_on_unsigned_ports_takes_two_vectors() {
 
 #[test]
 fn light_sent_backwards_meets_the_transpose() {
-    for mut circuit in [testing::mesh(5), testing::bank(3, 6), testing::slm(7, 2)] {
+    for mut circuit in [testing::mesh(5), testing::bank(3, 6), testing::bus_bank(3, 6), testing::slm(7, 2)] {
         circuit.nonideal =
             vec![testing::rule(Quantity::OutputLoss, vec![Element { instance: 0, index: 1 }], Number::Fixed(3.0))];
         let mut device = open(&circuit);
@@ -284,6 +284,7 @@ fn structure_of_the_families() {
     assert!(mesh & structure::PASSIVE != 0 && mesh & structure::SINGLE_FREQUENCY != 0 && mesh & structure::LOCAL == 0);
     assert!(flags(&testing::mesh_of(3, Cell::MziClassical)) & structure::SINGLE_FREQUENCY == 0);
     assert!(flags(&testing::slm(2, 2)) & structure::LOCAL != 0 && flags(&testing::bank(2, 2)) & structure::LOCAL != 0);
+    assert!(flags(&testing::bus_bank(2, 2)) & structure::LOCAL == 0, "a ring moves all weights of its row");
     let d = open(&testing::mesh(4)).descriptor();
     let places: Vec<(u32, u32)> = d.parameters.iter().map(|p| (p.row, p.column)).collect();
     assert_eq!(places[..6], [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1), (3, 0)]);

@@ -13,11 +13,11 @@ macro_rules! levels {
         pub(super) fn $name($($argument: $type),*) {
             #[cfg(target_arch = "x86_64")]
             {
-                #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw")]
+                #[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512vl,avx512bw")]
                 fn avx512($($argument: $type),*) {
                     $body($($argument),*)
                 }
-                #[target_feature(enable = "avx2")]
+                #[target_feature(enable = "avx2,fma")]
                 fn avx2($($argument: $type),*) {
                     $body($($argument),*)
                 }
@@ -25,8 +25,8 @@ macro_rules! levels {
                     // SAFETY: the machine has just said that it has all of these features.
                     return unsafe { avx512($($argument),*) };
                 }
-                if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the machine has just said that it has this feature.
+                if has_avx2() {
+                    // SAFETY: the machine has just said that it has both of these features.
                     return unsafe { avx2($($argument),*) };
                 }
             }
@@ -36,8 +36,14 @@ macro_rules! levels {
 }
 
 #[cfg(target_arch = "x86_64")]
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
+#[cfg(target_arch = "x86_64")]
 fn has_avx512() -> bool {
-    is_x86_feature_detected!("avx512f")
+    has_avx2()
+        && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512bw")
@@ -46,6 +52,10 @@ fn has_avx512() -> bool {
 levels! {
     /// Standard normal numbers of the blocks from `first` on.
     normals = fill_normals(key: Key, first: u64, out: &mut [[f64; 4]])
+}
+levels! {
+    /// The standard normal numbers of one block: fused products are slow functions at the baseline.
+    block = fill_block(key: Key, number: u64, out: &mut [f64; 4])
 }
 levels! {
     /// Adds `scale` times the standard normal numbers of the blocks from `first` on.
@@ -57,7 +67,12 @@ levels! {
 }
 
 #[inline(always)]
-fn fill_normals(key: Key, first: u64, out: &mut [[f64; 4]]) {
+fn fill_block(key: Key, number: u64, out: &mut [f64; 4]) {
+    *out = normal::four(key.words(number));
+}
+
+#[inline(always)]
+pub(super) fn fill_normals(key: Key, first: u64, out: &mut [[f64; 4]]) {
     each_normal(key, first, out, |slot, z| *slot = z);
 }
 
@@ -75,8 +90,8 @@ fn each_normal(key: Key, first: u64, out: &mut [[f64; 4]], put: impl Fn(&mut f64
     };
     let (tiles, rest) = out.as_chunks_mut::<TILE>();
     let mut block = first;
+    let mut words = [[0; TILE]; 4];
     for tile in tiles {
-        let mut words = [[0; TILE]; 4];
         for i in 0..TILE {
             let drawn = key.words(block.wrapping_add(i as u64));
             for (words, drawn) in words.iter_mut().zip(drawn) {
@@ -135,13 +150,13 @@ mod tests {
     #[cfg(target_arch = "x86_64")]
     #[allow(unsafe_code)]
     fn avx2_agrees_where_avx512_is_chosen() {
-        #[target_feature(enable = "avx2")]
+        #[target_feature(enable = "avx2,fma")]
         fn avx2(key: Key, first: u64, out: &mut [[f64; 4]]) {
             fill_normals(key, first, out);
         }
-        if is_x86_feature_detected!("avx2") {
+        if has_avx2() {
             let (mut found, mut expected) = (vec![[0.0; 4]; 1001], vec![[0.0; 4]; 1001]);
-            // SAFETY: the machine has just said that it has this feature.
+            // SAFETY: the machine has just said that it has both of these features.
             unsafe { avx2(Key::new(9), 7, &mut found) };
             normals(Key::new(9), 7, &mut expected);
             assert_eq!(found, expected);

