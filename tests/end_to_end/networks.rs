@@ -183,8 +183,11 @@ fn a_device_that_is_not_linear_trains_as_the_first_layer() {
     for surrogate in ["residual", "i_psi", "full"] {
         let text = network(&later, &[("dev", source)]).replace("residual, rank: 4, samples: 4", surrogate);
         place.write("experiment.yaml", text);
-        let refused = place.run("train experiment.yaml --quiet --out refused");
-        refused.ends(2, &["device `dev`", "linear", surrogate]).in_one_line();
+        for command in ["check experiment.yaml", "train experiment.yaml --quiet --out refused"] {
+            place
+                .run(command)
+                .ends(2, &["error[does-not-fit]", "device `dev`", "linear", surrogate, "experiment.yaml:"]);
+        }
     }
     let text = network(&later, &[("dev", source)]).replace("residual, rank: 4, samples: 4", "random");
     place.write("experiment.yaml", text);

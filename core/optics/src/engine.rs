@@ -108,6 +108,13 @@ impl<T: Element> Engine<T> {
         Ok(())
     }
 
+    /// `medium` is no longer that of what is held.
+    pub fn forget(&mut self) {
+        if let Some(instant) = &mut self.current {
+            instant.time_s = f64::NAN;
+        }
+    }
+
     /// Makes `medium` that of what is held, at the time of a call.
     fn settle(&mut self, call: &Call) -> Result<()> {
         if self.current.as_ref().is_some_and(|instant| instant.time_s == call.time_s) {
@@ -253,7 +260,7 @@ impl<T: Element> Device for Engine<T> {
             memory.hold(next);
             Ok(model.applied(next))
         })?;
-        self.current = None;
+        self.forget();
         self.count(1, 0);
         Ok(Applied { values })
     }
@@ -373,7 +380,7 @@ impl<T: Element> Device for Engine<T> {
     }
 
     fn restore_state(&mut self, state: &[u8]) -> Result<()> {
-        self.current = None;
+        self.forget();
         self.memory.restore(state)
     }
 

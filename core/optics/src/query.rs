@@ -67,7 +67,7 @@ pub(crate) enum Medium<T: Real> {
     /// A matrix of reals.
     Matrix(Product<T>),
     /// A mesh, cell by cell: where that takes less than its matrix and a product.
-    Mesh(mesh::Loaded<T>),
+    Mesh(Box<mesh::Loaded<T>>),
     /// Free space.
     Bench(Box<Loaded>),
 }
@@ -205,7 +205,7 @@ impl Model {
         };
         if let (Some((program, mine)), true) = (program.mesh(), direct) {
             if !matches!(medium, Medium::Mesh(_)) {
-                *medium = Medium::Mesh(mesh::Loaded::default());
+                *medium = Medium::Mesh(Box::default());
             }
             let Medium::Mesh(loaded) = medium else { unreachable!("just made") };
             program.load(&slots[mine], loaded, mesh);

@@ -176,7 +176,7 @@ impl<T: Element> Engine<T> {
 
     /// The last configuration is held from now on.
     pub fn hold_last(&mut self, asked: &Asked<'_, T>, written: Option<&Configured>) -> Result<()> {
-        self.current = None;
+        self.forget();
         if let Some(written) = written {
             self.memory.hold(written);
             return Ok(());

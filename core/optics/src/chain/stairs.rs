@@ -57,34 +57,32 @@ levels! {
 fn each_climbed(stairs: Stairs, values: &mut [f64], target: &mut [f64]) {
     let Stairs { steps, curve, effect } = stairs;
     let nominal = |drive: f64| steps.level(steps.nearest(drive));
-    let brought = |value: f64, drive: f64| match effect {
-        Effect::Value => value,
-        Effect::Drive => drive,
-        Effect::DriveSquared => drive * drive,
-    };
-    // One short loop for each curve: each becomes vectors.
+    // One short loop after the other: each becomes vectors.
     match curve {
         Bend::Direct => {
-            for (value, target) in values.iter_mut().zip(target) {
-                *value = nominal(*value);
-                *target = brought(*value, *value);
+            for (value, target) in values.iter_mut().zip(&mut *target) {
+                *target = nominal(*value);
+                *value = *target;
             }
         }
         Bend::Linear { pi } => {
-            for (value, target) in values.iter_mut().zip(target) {
-                let drive = nominal(*value * (pi * FRAC_1_PI));
-                *value = PI * (drive / pi);
-                *target = brought(*value, drive);
+            for (value, target) in values.iter_mut().zip(&mut *target) {
+                *target = nominal(*value * (pi * FRAC_1_PI));
+                *value = PI * (*target / pi);
             }
         }
         Bend::Square { pi } => {
-            for (value, target) in values.iter_mut().zip(target) {
+            for (value, target) in values.iter_mut().zip(&mut *target) {
                 let positive = if *value > 0.0 { *value } else { 0.0 };
-                let drive = nominal(pi * (positive * FRAC_1_PI).sqrt());
-                let ratio = drive / pi;
+                *target = nominal(pi * (positive * FRAC_1_PI).sqrt());
+                let ratio = *target / pi;
                 *value = PI * (ratio * ratio);
-                *target = brought(*value, drive);
             }
         }
+    }
+    match effect {
+        Effect::Value => target.copy_from_slice(values),
+        Effect::Drive => {}
+        Effect::DriveSquared => target.iter_mut().for_each(|drive| *drive *= *drive),
     }
 }

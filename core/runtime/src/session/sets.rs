@@ -23,7 +23,7 @@ struct Planned {
 
 impl Planned {
     /// The calls for rows from `first` on.
-    fn from_row(&self, first: u64) -> Vec<Call> {
+    fn calls_from(&self, first: u64) -> Vec<Call> {
         self.calls.iter().map(|call| Call { first_row: call.first_row + first, ..*call }).collect()
     }
 }
@@ -81,7 +81,7 @@ impl Driver {
         for first in (0..x.rows).step_by(rows) {
             let n = rows.min(x.rows - first);
             let x = &x.data[first * width..(first + n) * width];
-            let calls = planned.from_row(first as u64);
+            let calls = planned.calls_from(first as u64);
             let y = &mut y[..groups.len() * n * d_out];
             let applied = self.attempt_sets(&planned, (n, first > 0), want_applied, |device, dtype| {
                 y.fill(f64::NAN);
