@@ -79,7 +79,7 @@ pub(crate) fn ring_allpass(sweep: &Sweep, take: &mut Take) {
     ring(sweep, &catalogue::ring_allpass::RING_ALLPASS, (sweep.settings[7], 0.0), take);
 }
 
-/// A ring that couples to one or two waveguides, as [`Round`](catalogue::waveguide::Round) has it; settings wl0, neff, ng, length,
+/// A ring that couples to one or two waveguides (`Round` of `catalogue/waveguide.rs`); settings wl0, neff, ng, length,
 /// loss_dB_cm, phi, loss_dB.
 fn ring(sweep: &Sweep, component: &Component, (bus, drop): (f64, f64), take: &mut Take) {
     let settings = sweep.settings;

@@ -356,7 +356,7 @@ pub trait Device: Send {
     }
 
     /// As [`query_sets`](Device::query_sets), of each configuration only the sum over rows and outputs of answer times
-    /// `cotangent` [batch, d_out]: `scalars` [sets]. A device that knows its own structure may find all of them in far
+    /// `cotangent` \[batch, d_out\]: one number a set in `scalars`. A device that knows its own structure may find all of them in far
     /// less time than the answers.
     ///
     /// # Errors
