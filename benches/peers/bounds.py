@@ -28,7 +28,7 @@ BOUNDS = [
     ("mesh-coordinates-contracted", 64, "f64", "numpy, outputs written", 100.0),
     ("crow", 16, "f64", "SAX", 30.0),
     ("ring", 1, "f64", "SAX", 10.0),
-    ("weight-bank", 32, "f64", "numba", 1.4),
+    ("weight-bank", 32, "f64", "numba", 1.0),
     ("slm", 64, "f64", "pyfftw", 0.8),
 ]
 
