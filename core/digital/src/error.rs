@@ -1,6 +1,6 @@
 //! Errors of the digital layers.
 
-use blackbeam_layers::LayerError;
+use blackbeam_layers::{LayerError, layer_path, program::Use};
 use blackbeam_plugin::PluginError;
 
 /// Why a network could not be built or run.
@@ -27,4 +27,11 @@ pub enum Error {
     /// A saved state that does not belong to this network or optimiser.
     #[error("{0}")]
     State(String),
+}
+
+impl Error {
+    /// What went wrong at a use of a device.
+    pub(crate) fn of_use(site: &Use, use_index: usize, source: PluginError) -> Self {
+        Error::Device { device: site.name.clone(), place: layer_path(&site.path), use_index, source }
+    }
 }

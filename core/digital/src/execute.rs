@@ -2,11 +2,11 @@
 
 use crate::convert::{to_data, to_matrix};
 use crate::pass::{Snapshot, Trace};
-use crate::program::{Instruction, Op, Use};
 use crate::scalar::{device, tensor, values};
 use crate::splice::{Captured, DeviceHook, Link, checked, splice};
 use crate::{Error, Network, Scalar};
 use blackbeam_layers::layer_path;
+use blackbeam_layers::program::{Instruction, Op, Use};
 use blackbeam_plugin::{Key, Matrix};
 use burn::tensor::{
     Int, Tensor, TensorData, activation, module,
@@ -118,7 +118,7 @@ impl<T: Scalar> Network<T> {
         hook.forward(use_index, x)
             .and_then(|y| checked(y, rows, site.d_out, "outputs"))
             .map(|y| device_output::<T>(&y, samples, site))
-            .map_err(|source| site.error(use_index, source))
+            .map_err(|source| Error::of_use(site, use_index, source))
     }
 
     fn batch_norm(
@@ -272,13 +272,24 @@ fn by_images(value: Tensor<2>, [c, h, w]: [usize; 3], layer: impl FnOnce(Tensor<
 fn plain(op: &Op, parameters: &[Tensor<2>], value: Tensor<2>) -> Tensor<2> {
     let parameter = |index: usize| parameters[index].clone();
     match *op {
-        Op::Linear { weight, bias, features } => by_rows(value, features, |x| {
+        Op::Linear { weight, bias, features, inner: 1, .. } => by_rows(value, features, |x| {
             let y = x.matmul(parameter(weight));
             match bias {
                 Some(bias) => y + parameter(bias),
                 None => y,
             }
         }),
+        Op::Linear { weight, bias, features, out, outer, inner } => {
+            let samples = value.dims()[0];
+            // [features, all that is not summed over], so that one product does it
+            let x = value.reshape([samples * outer, features, inner]).permute([0, 2, 1]);
+            let y = x.reshape([samples * outer * inner, features]).matmul(parameter(weight));
+            let y = match bias {
+                Some(bias) => y + parameter(bias),
+                None => y,
+            };
+            y.reshape([samples * outer, inner, out]).permute([0, 2, 1]).reshape([samples, outer * out * inner])
+        }
         Op::Conv2d { weight, bias, input, out, kernel, stride, padding } => by_images(value, input, |x| {
             let weight = parameter(weight).reshape([out, input[0], kernel, kernel]);
             let bias = bias.map(|bias| parameter(bias).reshape([out]));
@@ -297,6 +308,25 @@ fn plain(op: &Op, parameters: &[Tensor<2>], value: Tensor<2>) -> Tensor<2> {
         }),
         Op::Relu => activation::relu(value),
         Op::Gelu => activation::gelu(value),
+        Op::Tanh => value.tanh(),
+        Op::Sigmoid => activation::sigmoid(value),
+        Op::Sine => value.sin(),
+        Op::Transpose { rows, columns } => {
+            let samples = value.dims()[0];
+            value.reshape([samples, rows, columns]).permute([0, 2, 1]).reshape([samples, rows * columns])
+        }
+        Op::Mean { rows, features } => {
+            let samples = value.dims()[0];
+            value.reshape([samples, rows, features]).mean_dim(1).reshape([samples, features])
+        }
+        Op::Complex => {
+            let [samples, features] = value.dims();
+            let re = value.reshape([samples, features, 1]);
+            let im = re.clone().inner().zeros_like();
+            Tensor::cat(vec![re, im], 2).reshape([samples, 2 * features])
+        }
+        Op::Magnitude => powers(value).sqrt(),
+        Op::Power => powers(value),
         Op::Softmax { features } => by_rows(value, features, |x| activation::softmax(x, 1)),
         Op::Bias { weight, features } => by_rows(value, features, |x| x + parameter(weight)),
         Op::Scale { weight } => value * parameter(weight),
@@ -312,7 +342,15 @@ fn plain(op: &Op, parameters: &[Tensor<2>], value: Tensor<2>) -> Tensor<2> {
         Op::Save | Op::Add | Op::Device { .. } | Op::Dropout { .. } | Op::BatchNorm { .. } | Op::Embedding { .. } => {
             unreachable!("handled by `execute`")
         }
+        Op::Optical(_) | Op::Recurrent { .. } => unreachable!("the shapes of a network with devices allow none"),
     }
+}
+
+/// re^2 + im^2 of pairs.
+fn powers(value: Tensor<2>) -> Tensor<2> {
+    let [samples, elements] = value.dims();
+    let pairs = value.reshape([samples, elements / 2, 2]);
+    (pairs.clone() * pairs).sum_dim(2).reshape([samples, elements / 2])
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! A network: its program and the values of its parameters.
 
 use crate::execute::Mode;
+use crate::initial::draw;
 use crate::loss::score;
-use crate::program::{Program, Use, compile};
 use crate::scalar::{tensor, values};
 use crate::{DeviceHook, Error, Scalar, Score, Targets};
+use blackbeam_layers::program::{Program, Use, compile};
 use blackbeam_layers::{Layer, Loss, shapes};
 use blackbeam_plugin::Key;
 use burn::tensor::Tensor;
@@ -54,9 +55,9 @@ impl<T: Scalar> Network<T> {
         let outermost = shapes.iter().rfind(|shape| shape.path.len() == 1);
         let output_shape = outermost.map_or_else(|| input_shape.to_vec(), |shape| shape.output.clone());
         let program = compile(&shapes, widths);
-        let slots = program.slots.iter().map(|slot| {
-            let values = slot.initial.draw::<T>(key.named(&slot.name), slot.shape[0] * slot.shape[1]);
-            Parameter { name: slot.name.clone(), shape: slot.shape, tensor: tensor(values, slot.shape) }
+        let weights = program.weights.iter().map(|weight| {
+            let values = draw::<T>(weight.initial, key.named(&weight.name), weight.len());
+            Parameter { name: weight.name.clone(), shape: weight.shape, tensor: tensor(values, weight.shape) }
         });
         let statistics = program.statistics.iter().map(|(name, channels)| Statistics {
             name: name.clone(),
@@ -64,7 +65,7 @@ impl<T: Scalar> Network<T> {
             variance: vec![T::of(1.0); *channels],
         });
         Ok(Network {
-            parameters: slots.collect(),
+            parameters: weights.collect(),
             statistics: statistics.collect(),
             uses: program.uses.iter().cloned().map(Arc::new).collect(),
             program,

@@ -4,11 +4,11 @@ use crate::convert::to_matrix;
 use crate::execute::{BatchStatistics, Mode};
 use crate::loss::score;
 use crate::optimizer::{Gradients, RunningUpdate};
-use crate::program::Use;
 use crate::scalar::{tensor, values};
 use crate::splice::{Captured, DeviceHook};
 use crate::{Error, Network, Scalar, Score, Targets};
 use blackbeam_layers::Loss;
+use blackbeam_layers::program::Use;
 use blackbeam_plugin::{Key, Matrix};
 use burn::tensor::Tensor;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -159,7 +159,7 @@ impl<T: Scalar> Pass<T> {
         }
         let mut captured = captured.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((use_index, source)) = captured.error.take() {
-            return Err(uses[use_index].error(use_index, source));
+            return Err(Error::of_use(&uses[use_index], use_index, source));
         }
         let cotangents = uses.iter().zip(from_leaves).enumerate().map(|(use_index, (site, leaf))| {
             let of_leaf = leaf.map(|grad| to_matrix(&grad.into_data(), site.out, site.d_out));

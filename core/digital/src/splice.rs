@@ -4,7 +4,7 @@
 //! errors cannot be returned; they are kept in [`Captured`] and the pass goes on with zeros, which nobody sees.
 
 use crate::convert::{to_data, to_matrix};
-use crate::program::Use;
+use blackbeam_layers::program::Use;
 use blackbeam_plugin::{Code, Matrix, PluginError};
 use burn::backend::{
     Autodiff, Backend, Flex, TensorMetadata,

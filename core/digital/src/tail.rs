@@ -142,11 +142,11 @@ impl<T: Scalar> Network<T> {
         let mut found = (outputs * seed).sum().backward();
         let error = captured.lock().unwrap_or_else(PoisonError::into_inner).error.take();
         if let Some((at, source)) = error {
-            return Err(self.uses[at].error(at, source));
+            return Err(Error::of_use(&self.uses[at], at, source));
         }
         let rows = trace.samples * site.rows_per_sample;
         let gradient = leaf.grad_remove(&mut found).map(|grad| to_matrix(&grad.into_data(), site.out, site.d_out));
         checked(gradient.unwrap_or_else(|| Matrix::zeros(rows, site.d_out)), rows, site.d_out, "a gradient")
-            .map_err(|source| site.error(use_index, source))
+            .map_err(|source| Error::of_use(site, use_index, source))
     }
 }

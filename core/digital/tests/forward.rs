@@ -133,3 +133,86 @@ fn the_digital_control_with_the_matrix_of_a_linear_device_is_that_device() {
     let hook = Dense(a);
     close("control", &control.evaluate(&x, &hook).unwrap(), &device.evaluate(&x, &hook).unwrap());
 }
+
+#[test]
+fn a_tensor_train_is_the_matrix_that_it_unfolds_to() {
+    let x = normals(5, 2 * 3 * 2);
+    let (y, p) = run(r#"[{"tt": {"modes_in": [2, 3, 2], "modes_out": [3, 1, 2], "ranks": [2, 3]}}]"#, &[12], &x);
+    // core k as [rank before, i, j, rank behind]
+    let (i, j, r) = ([2, 3, 2], [3, 1, 2], [1, 2, 3, 1]);
+    let core = |k: usize, a: usize, at: usize, to: usize, b: usize| p[k][((a * i[k] + at) * j[k] + to) * r[k + 1] + b];
+    let digits = |n: usize, m: [usize; 3]| [n / (m[1] * m[2]), n / m[2] % m[1], n % m[2]];
+    let mut expected = p[3].clone();
+    for (o, f) in (0..6).flat_map(|o| (0..12).map(move |f| (o, f))) {
+        let (o_, f_) = (digits(o, j), digits(f, i));
+        for (a, b) in (0..r[1]).flat_map(|a| (0..r[2]).map(move |b| (a, b))) {
+            let w = core(0, 0, f_[0], o_[0], a) * core(1, a, f_[1], o_[1], b) * core(2, b, f_[2], o_[2], 0);
+            expected[o] += w * x[f];
+        }
+    }
+    close("tt", &y, &expected);
+}
+
+#[test]
+fn mixers_and_pairs() {
+    let (positions, features) = (3, 4);
+    let x = normals(6, positions * features);
+    let (y, p) = run(r#"[{"mixer": {"tokens": 5, "channels": 2}}]"#, &[positions, features], &x);
+    let norm = |x: &[f64], scale: &[f64], shift: &[f64]| -> Vec<f64> {
+        let row = |row: &[f64]| {
+            let mean = row.iter().sum::<f64>() / features as f64;
+            let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / features as f64;
+            let one = move |(i, v): (usize, &f64)| (v - mean) / (variance + 1e-5).sqrt() * scale[i] + shift[i];
+            row.iter().enumerate().map(one).collect::<Vec<_>>()
+        };
+        x.chunks(features).flat_map(row).collect()
+    };
+    let gelu = |v: f64| 0.5 * v * (1.0 + erf(v / 2f64.sqrt()));
+    let mlp = |line: Vec<f64>, w: &[Vec<f64>]| -> Vec<f64> {
+        let dense = |x: &[f64], w: &[f64], b: &[f64]| -> Vec<f64> {
+            (0..b.len())
+                .map(|o| b[o] + x.iter().enumerate().map(|(f, x)| x * w[f * b.len() + o]).sum::<f64>())
+                .collect()
+        };
+        let hidden: Vec<f64> = dense(&line, &w[0], &w[1]).into_iter().map(gelu).collect();
+        dense(&hidden, &w[2], &w[3])
+    };
+    let mut state = x;
+    let normed = norm(&state, &p[0], &p[1]);
+    for f in 0..features {
+        let column = mlp((0..positions).map(|t| normed[t * features + f]).collect(), &p[2..6]);
+        column.iter().enumerate().for_each(|(t, v)| state[t * features + f] += v);
+    }
+    let normed = norm(&state, &p[6], &p[7]);
+    for (t, row) in normed.chunks(features).enumerate() {
+        let mixed = mlp(row.to_vec(), &p[8..12]);
+        mixed.iter().enumerate().for_each(|(f, v)| state[t * features + f] += v);
+    }
+    close("mixer", &y, &state);
+
+    close(
+        "tokens",
+        &run(r#"["tokens"]"#, &[2, 1, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).0,
+        &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0],
+    );
+    close("mean", &run(r#"["mean"]"#, &[2, 2], &[1.0, 2.0, 3.0, 6.0]).0, &[2.0, 4.0]);
+    close("complex", &run(r#"["complex"]"#, &[2], &[3.0, -4.0]).0, &[3.0, 0.0, -4.0, 0.0]);
+    close("magnitude", &run(r#"["magnitude"]"#, &[4], &[3.0, -4.0, 0.0, 2.0]).0, &[5.0, 2.0]);
+    close("power", &run(r#"["power"]"#, &[4], &[3.0, -4.0, 0.0, 2.0]).0, &[25.0, 4.0]);
+    let x = [0.3, -1.2];
+    for (name, f) in
+        [("tanh", f64::tanh as fn(f64) -> f64), ("sine", f64::sin), ("sigmoid", |v| 1.0 / (1.0 + (-v).exp()))]
+    {
+        close(name, &run(&format!(r#"["{name}"]"#), &[2], &x).0, &x.map(f));
+    }
+}
+
+/// The error function by its series: 2/sqrt(pi) sum (-1)^n x^(2n+1) / (n! (2n+1)).
+fn erf(x: f64) -> f64 {
+    let (mut term, mut sum) = (x, x);
+    for n in 1..60 {
+        term *= -x * x / f64::from(n);
+        sum += term / f64::from(2 * n + 1);
+    }
+    sum * std::f64::consts::FRAC_2_SQRT_PI
+}

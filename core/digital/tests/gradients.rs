@@ -141,6 +141,16 @@ fn gradients_of_every_layer() {
         ("batch_norm of images", format!(r#"[{front}, "batch_norm", "gelu"]"#), image),
         ("batch_norm of features", r#"[{"linear": {"out": 3}}, "batch_norm", "gelu"]"#.into(), &[5]),
         ("batch_norm of positions", r#"[{"linear": {"out": 3}}, "batch_norm", "gelu"]"#.into(), &[2, 5]),
+        (
+            "tt",
+            r#"[{"tt": {"modes_in": [2, 3], "modes_out": [3, 2], "ranks": 2}}, "tanh",
+                {"tt": {"modes_in": [3, 2], "modes_out": [2, 2], "ranks": [3], "bias": false}}]"#
+                .into(),
+            &[6],
+        ),
+        ("mixer", r#"[{"linear": {"out": 3}}, {"mixer": {"tokens": 3, "channels": 2}}, "mean", "sine"]"#.into(), &[2, 4]),
+        ("tokens", r#"[{"conv2d": {"out": 3, "kernel": 1}}, "tokens", "sigmoid", "flatten"]"#.into(), &[2, 2, 2]),
+        ("pairs", r#"[{"linear": {"out": 4}}, "complex", "magnitude", {"linear": {"out": 4}}, "power"]"#.into(), &[3]),
         ("layer_norm", r#"[{"linear": {"out": 4}}, "layer_norm", "gelu"]"#.into(), &[2, 5]),
         ("dropout", r#"[{"linear": {"out": 6}}, {"dropout": {"p": 0.5}}, {"linear": {"out": 3}}]"#.into(), &[5]),
         ("relu, bias, scale", r#"["bias", "relu", {"scale": {"initial": 1.5}}]"#.into(), &[2, 3]),

@@ -15,6 +15,27 @@ fn unit() -> f64 {
     1.0
 }
 
+/// Ranks of a tensor train.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Ranks {
+    /// The same between any two neighbours.
+    All(usize),
+    /// From the first pair of neighbours to the last.
+    Each(Vec<usize>),
+}
+
+/// What a recurrent layer does to its hidden state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Recurrence {
+    /// Nothing: the layer is linear.
+    #[default]
+    None,
+    /// z/|z| max(|z| + b, 0) with one trainable b per mode, which starts at zero (Arjovsky et al. 2016, modReLU).
+    ModRelu,
+}
+
 /// One layer of a network: a bare name (`relu`) or a map with one key (`linear: {out: 64}`).
 ///
 /// Shapes are those of one sample, without the batch: `[features]`, `[positions, features]` or
@@ -32,6 +53,24 @@ pub enum Layer {
         /// Linear layers with the same name here share one W and one b. Default: none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         share: Option<String>,
+    },
+    /// y = W x + b for all features of a sample together, W in tensor-train form (Novikov et al. 2015):
+    /// W[(j_1 .. j_L), (i_1 .. i_L)] = sum over the ranks of G_1[i_1, j_1] .. G_L[i_L, j_L]. It takes `[features]`, the product of
+    /// `modes_in`, and gives `[features]`, the product of `modes_out`; the last mode runs fastest. The cores start normal,
+    /// such that the entries of W have the variance gain^2 / features in. b starts at zero.
+    Tt {
+        /// i_1 .. i_L: sizes whose product is the number of features in.
+        modes_in: Vec<usize>,
+        /// j_1 .. j_L: sizes whose product is the number of features out.
+        modes_out: Vec<usize>,
+        /// Ranks between neighbouring cores: one number for all, or L - 1 numbers.
+        ranks: Ranks,
+        /// Add a trainable b. Default: true.
+        #[serde(default = "yes")]
+        bias: bool,
+        /// See above. Default: 1.
+        #[serde(default = "unit")]
+        gain: f64,
     },
     /// Two-dimensional convolution of `[channels, height, width]`. Weights and biases start uniform within
     /// +-1/sqrt(channels in x kernel^2).
@@ -85,10 +124,28 @@ pub enum Layer {
     Relu,
     /// x Phi(x), with Phi the distribution function of the standard normal (the exact form, not the tanh one).
     Gelu,
+    /// tanh(x).
+    Tanh,
+    /// 1 / (1 + exp(-x)).
+    Sigmoid,
+    /// sin(x).
+    Sine,
     /// exp(x_i) / sum_j exp(x_j) over the last axis. Cross-entropy takes logits: no softmax belongs before it.
     Softmax,
     /// All axes become one.
     Flatten,
+    /// `[channels, height, width]` as positions with features: `[height x width, channels]`.
+    Tokens,
+    /// Mean over all axes but the last: `[positions, features]` to `[features]`.
+    Mean,
+    /// A block of an MLP-mixer (Tolstikhin et al. 2021) on `[positions, features]`: x + M(x) with M a layer norm, a linear layer along
+    /// the positions to `tokens`, GELU, and one back; then the same along the features, to `channels` and back.
+    Mixer {
+        /// Width of the hidden layer along the positions.
+        tokens: usize,
+        /// Width of the hidden layer along the features.
+        channels: usize,
+    },
     /// Trainable vectors for token numbers: `[positions]` to `[positions, dim]`. Only as the first layer. Starts standard normal.
     Embedding {
         /// How many tokens there are; token numbers are 0 to vocabulary - 1.
@@ -114,6 +171,49 @@ pub enum Layer {
         /// The layers of f.
         layers: Vec<Layer>,
     },
+    /// Real features as complex ones: each becomes a pair (re, im) with im = 0, so that there are twice as many.
+    Complex,
+    /// |z| of each pair (re, im) of features: half as many. What detectors of amplitude see.
+    Magnitude,
+    /// |z|^2 of each pair (re, im) of features: half as many. What photodetectors see.
+    Power,
+    /// Only in the `network` of a device file: an instance of that file, such as a mesh, on the (re, im) pairs of the last axis;
+    /// gives the fields at its outputs as pairs. Fewer pairs than inputs leave the last inputs dark. What stands in two
+    /// layers is one piece of hardware with one set of parameters.
+    Circuit {
+        /// Name under `instances`.
+        name: String,
+    },
+    /// Only in the `network` of a device file: multiplies each (re, im) pair of the last axis by a trainable real number: a
+    /// column of modulators.
+    Diagonal {
+        /// The numbers at the start. Default: 1.
+        #[serde(default = "unit")]
+        initial: f64,
+    },
+    /// Only in the `network` of a device file: multiplies each (re, im) pair of the last axis by exp(i phi), phi trainable: a
+    /// column of phase shifters. They start uniform over a period.
+    Phases,
+    /// Only in the `network` of a device file: U D V^H on the (re, im) pairs of the last axis: an instance (V^H), one trainable real
+    /// number per mode (D) and another instance (U).
+    Svd {
+        /// The instance of V^H, which the light meets first: a name under `instances`.
+        right: String,
+        /// The instance of U.
+        left: String,
+        /// The numbers of D at the start. Default: 1.
+        #[serde(default = "unit")]
+        initial: f64,
+    },
+    /// Only in the `network` of a device file: h_t = f(W h_(t-1) + x_t) over `[positions, features]`, on (re, im) pairs, from
+    /// h = 0 on; gives all h_t.
+    Recurrent {
+        /// The layers of W: `circuit`, `diagonal`, `phases` and `svd`, with as many outputs as inputs.
+        layers: Vec<Layer>,
+        /// f. Default: none.
+        #[serde(default)]
+        activation: Recurrence,
+    },
     /// A device of the experiment, applied to the last axis; its input is padded with zeros or cropped to the device's width.
     Device {
         /// The device's name under `devices`.
@@ -135,6 +235,7 @@ impl Layer {
     pub fn name(&self) -> &'static str {
         match self {
             Layer::Linear { .. } => "linear",
+            Layer::Tt { .. } => "tt",
             Layer::Conv2d { .. } => "conv2d",
             Layer::MaxPool { .. } => "max_pool",
             Layer::AvgPool { .. } => "avg_pool",
@@ -144,13 +245,27 @@ impl Layer {
             Layer::Dropout { .. } => "dropout",
             Layer::Relu => "relu",
             Layer::Gelu => "gelu",
+            Layer::Tanh => "tanh",
+            Layer::Sigmoid => "sigmoid",
+            Layer::Sine => "sine",
             Layer::Softmax => "softmax",
             Layer::Flatten => "flatten",
+            Layer::Tokens => "tokens",
+            Layer::Mean => "mean",
+            Layer::Mixer { .. } => "mixer",
             Layer::Embedding { .. } => "embedding",
             Layer::Bias => "bias",
             Layer::Scale { .. } => "scale",
             Layer::Resize { .. } => "resize",
             Layer::Residual { .. } => "residual",
+            Layer::Complex => "complex",
+            Layer::Magnitude => "magnitude",
+            Layer::Power => "power",
+            Layer::Circuit { .. } => "circuit",
+            Layer::Diagonal { .. } => "diagonal",
+            Layer::Phases => "phases",
+            Layer::Svd { .. } => "svd",
+            Layer::Recurrent { .. } => "recurrent",
             Layer::Device { .. } => "device",
         }
     }
@@ -249,7 +364,7 @@ mod tests {
 
     #[test]
     fn unknown_layers_and_settings_are_refused() {
-        for text in ["[tanh]", "[{linear: {outt: 3}}]", "[{linear: {out: 3, bais: true}}]", "[{dropout: {}}]"] {
+        for text in ["[tahn]", "[{linear: {outt: 3}}]", "[{linear: {out: 3, bais: true}}]", "[{dropout: {}}]"] {
             assert!(serde_saphyr::from_str::<Vec<Layer>>(text).is_err(), "{text}");
         }
     }

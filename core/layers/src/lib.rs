@@ -16,11 +16,12 @@
 mod layer;
 mod loss;
 mod optim;
+pub mod program;
 mod schedule;
 mod shape;
 
-pub use layer::{DeviceUse, Layer, device_uses, replace_devices};
+pub use layer::{DeviceUse, Layer, Ranks, Recurrence, device_uses, replace_devices};
 pub use loss::Loss;
 pub use optim::{OptimizerConfig, Real, StateError, VectorOptimizer};
 pub use schedule::{Decay, Schedule};
-pub use shape::{LayerError, LayerShape, MAX_ELEMENTS, layer_path, shapes};
+pub use shape::{LayerError, LayerShape, MAX_ELEMENTS, layer_path, shapes, shapes_on_device};

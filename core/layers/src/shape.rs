@@ -1,6 +1,6 @@
 //! Shapes of what flows between the layers.
 
-use crate::Layer;
+use crate::{Layer, Ranks, Recurrence};
 use std::collections::HashMap;
 
 /// Largest number of elements of one sample between two layers, and of the parameters of one layer.
@@ -54,18 +54,42 @@ pub fn shapes<'a>(
     input_shape: &[usize],
     device_widths: Widths<'_>,
 ) -> Result<Vec<LayerShape<'a>>, LayerError> {
+    walk(layers, input_shape, device_widths, None)
+}
+
+/// As [`shapes`], for a network on a device, in which no device stands: `circuits` gives the (inputs, outputs) of its
+/// instances, in complex numbers.
+///
+/// # Errors
+/// As [`shapes`]; an unknown instance.
+pub fn shapes_on_device<'a>(
+    layers: &'a [Layer],
+    input_shape: &[usize],
+    circuits: Widths<'_>,
+) -> Result<Vec<LayerShape<'a>>, LayerError> {
+    walk(layers, input_shape, &|_| None, Some(circuits))
+}
+
+fn walk<'a>(
+    layers: &'a [Layer],
+    input_shape: &[usize],
+    widths: Widths<'_>,
+    circuits: Option<Widths<'_>>,
+) -> Result<Vec<LayerShape<'a>>, LayerError> {
     if input_shape.is_empty() || input_shape.len() > 3 {
         let message = format!("samples have one to three axes, found the shape {input_shape:?}");
         return Err(LayerError { path: Vec::new(), message });
     }
     fits(input_shape).map_err(|message| LayerError { path: Vec::new(), message })?;
-    let mut walk = Walk { widths: device_widths, shared: HashMap::new(), found: Vec::new(), path: Vec::new() };
+    let mut walk = Walk { widths, circuits, shared: HashMap::new(), found: Vec::new(), path: Vec::new() };
     walk.sequence(layers, input_shape.to_vec())?;
     Ok(walk.found)
 }
 
 struct Walk<'a, 'w> {
     widths: Widths<'w>,
+    /// Those of the instances of a device, if the network is on one.
+    circuits: Option<Widths<'w>>,
     /// (features in, features out, bias) of each shared linear layer
     shared: HashMap<&'a str, (usize, usize, bool)>,
     found: Vec<LayerShape<'a>>,
@@ -139,6 +163,24 @@ impl<'a> Walk<'a, '_> {
                 };
                 (with_features(*out), parameters)
             }
+            Layer::Tt { modes_in, modes_out, ranks, bias, gain } => {
+                finite("gain", *gain)?;
+                let cores = tensor_train(modes_in, modes_out, ranks)?;
+                let [found] = *input else {
+                    return Err(format!(
+                        "a tensor train takes [features], found the shape {input:?}: put `flatten` before it"
+                    ));
+                };
+                let product = |modes: &[usize]| modes.iter().fold(1usize, |p, m| p.saturating_mul(*m));
+                if product(modes_in) != found {
+                    let n = product(modes_in);
+                    return Err(format!("`modes_in` make {n} features, but {found} arrive"));
+                }
+                let out = product(modes_out);
+                let own =
+                    cores.iter().fold(0usize, |sum, [rows, columns]| sum.saturating_add(rows.saturating_mul(*columns)));
+                (vec![out], own.saturating_add(if *bias { out } else { 0 }))
+            }
             Layer::Conv2d { out, kernel, stride, padding, bias } => {
                 at_least_one("out", *out)?;
                 let [channels, h, w] = image(input)?;
@@ -180,6 +222,9 @@ impl<'a> Walk<'a, '_> {
                 (with_features(*out), 0)
             }
             Layer::Device { name, out, scale, initial_scale } => {
+                if self.circuits.is_some() {
+                    return Err("a network on a device holds no other device".into());
+                }
                 let (_, d_out) =
                     (self.widths)(name).ok_or_else(|| format!("there is no device `{name}` under `devices`"))?;
                 finite("initial_scale", *initial_scale)?;
@@ -187,10 +232,126 @@ impl<'a> Walk<'a, '_> {
                 at_least_one("out", out)?;
                 (with_features(out), usize::from(*scale))
             }
-            Layer::Dropout { .. } | Layer::Relu | Layer::Gelu | Layer::Softmax | Layer::Residual { .. } => {
-                (input.to_vec(), 0)
+            Layer::Tokens => {
+                let [channels, h, w] = image(input)?;
+                (vec![h * w, channels], 0)
             }
+            Layer::Mean => (vec![features], 0),
+            Layer::Mixer { tokens, channels } => {
+                at_least_one("tokens", *tokens)?;
+                at_least_one("channels", *channels)?;
+                let [positions, features] = positions(input)?;
+                let mlp = |width: usize, hidden: usize| {
+                    let weights = width.saturating_mul(hidden).saturating_mul(2);
+                    weights.saturating_add(width).saturating_add(hidden).saturating_add(2 * features)
+                };
+                (input.to_vec(), mlp(positions, *tokens).saturating_add(mlp(features, *channels)))
+            }
+            Layer::Complex => (with_features(2 * features), 0),
+            Layer::Magnitude | Layer::Power => (with_features(pairs(input)?), 0),
+            Layer::Circuit { .. } | Layer::Diagonal { .. } | Layer::Phases | Layer::Svd { .. } => {
+                let (out, parameters) = self.optical(layer, pairs(input)?)?;
+                (with_features(2 * out), parameters)
+            }
+            Layer::Recurrent { layers, activation } => {
+                let [_, features] = positions(input)?;
+                let width = pairs(input)?;
+                let (mut modes, mut parameters) = (width, 0usize);
+                for (i, layer) in layers.iter().enumerate() {
+                    let inside = |message| format!("layer {i} of its `layers` (`{}`): {message}", layer.name());
+                    let (out, own) = self.optical(layer, modes).map_err(inside)?;
+                    (modes, parameters) = (out, parameters.saturating_add(own));
+                }
+                if modes != width {
+                    return Err(format!(
+                        "the layers of a recurrent layer must give as many features as they get, {features}, but give {}",
+                        2 * modes
+                    ));
+                }
+                (input.to_vec(), parameters.saturating_add(if *activation == Recurrence::ModRelu { width } else { 0 }))
+            }
+            Layer::Dropout { .. }
+            | Layer::Relu
+            | Layer::Gelu
+            | Layer::Tanh
+            | Layer::Sigmoid
+            | Layer::Sine
+            | Layer::Softmax
+            | Layer::Residual { .. } => (input.to_vec(), 0),
         })
+    }
+
+    /// (complex numbers out, trainable numbers of its own) of a linear photonic layer that gets `modes` complex numbers.
+    fn optical(&self, layer: &Layer, modes: usize) -> Result<(usize, usize), String> {
+        if self.circuits.is_none() {
+            return Err(format!(
+                "`{}` stands in the `network` of a device file only; a network of an experiment uses `device`",
+                layer.name()
+            ));
+        }
+        Ok(match layer {
+            Layer::Circuit { name } => (self.circuit(name, modes)?, 0),
+            Layer::Diagonal { initial } => {
+                finite("initial", *initial)?;
+                (modes, modes)
+            }
+            Layer::Phases => (modes, modes),
+            Layer::Svd { right, left, initial } => {
+                finite("initial", *initial)?;
+                let inner = self.circuit(right, modes)?;
+                (self.circuit(left, inner)?, inner)
+            }
+            _ => return Err("expected `circuit`, `diagonal`, `phases` or `svd`".into()),
+        })
+    }
+
+    /// Outputs of an instance that gets so many complex numbers.
+    fn circuit(&self, name: &str, arriving: usize) -> Result<usize, String> {
+        let widths = self.circuits.and_then(|circuits| circuits(name));
+        let (inputs, outputs) = widths.ok_or_else(|| format!("there is no instance `{name}` that carries light"))?;
+        if arriving > inputs {
+            return Err(format!("`{name}` has {inputs} inputs, but {arriving} complex numbers arrive"));
+        }
+        Ok(outputs)
+    }
+}
+
+/// [rows, columns] of the cores of a tensor train as matrices [(rank before, i), (j, rank behind)].
+pub(crate) fn tensor_train(modes_in: &[usize], modes_out: &[usize], ranks: &Ranks) -> Result<Vec<[usize; 2]>, String> {
+    let length = modes_in.len();
+    if length == 0 || modes_out.len() != length {
+        return Err(format!(
+            "`modes_in` and `modes_out` are as many numbers each, found {length} and {}",
+            modes_out.len()
+        ));
+    }
+    let between = match ranks {
+        Ranks::All(rank) => vec![*rank; length - 1],
+        Ranks::Each(ranks) if ranks.len() == length - 1 => ranks.clone(),
+        Ranks::Each(ranks) => {
+            return Err(format!("a tensor train of {length} cores has {} ranks, found {}", length - 1, ranks.len()));
+        }
+    };
+    for (setting, numbers) in [("modes_in", modes_in), ("modes_out", modes_out), ("ranks", &between)] {
+        numbers.iter().try_for_each(|&n| at_least_one(setting, n))?;
+    }
+    let before = std::iter::once(&1).chain(&between);
+    let behind = between.iter().chain(std::iter::once(&1));
+    let modes = modes_in.iter().zip(modes_out);
+    Ok(modes.zip(before.zip(behind)).map(|((i, j), (a, b))| [a.saturating_mul(*i), j.saturating_mul(*b)]).collect())
+}
+
+fn positions(input: &[usize]) -> Result<[usize; 2], String> {
+    input.try_into().map_err(|_| format!("this layer takes [positions, features], found the shape {input:?}"))
+}
+
+/// Number of (re, im) pairs on the last axis.
+fn pairs(input: &[usize]) -> Result<usize, String> {
+    match input.last() {
+        Some(features) if features.is_multiple_of(2) => Ok(features / 2),
+        _ => Err(format!(
+            "this layer takes (re, im) pairs on the last axis, found the shape {input:?}; `complex` makes pairs of real numbers"
+        )),
     }
 }
 
@@ -262,12 +423,51 @@ mod tests {
         let tokens = "[{embedding: {vocabulary: 65, dim: 8}}, {residual: {layers: [layer_norm, {device: {name: mesh, out: 8}}]}},
                        {linear: {out: 65}}]";
         assert_eq!(ends(tokens, &[16]).unwrap(), (vec![16, 65], 65 * 8 + 16 + 1 + 9 * 65));
+        // the tensor trains of Zhao's table 2, and the mixer of Sawada's table 1
+        for (rank, parameters) in [(6, 3962), (10, 8314)] {
+            let tt = format!(
+                "[flatten, {{tt: {{modes_in: [7, 4, 4, 7], modes_out: [8, 4, 4, 8], ranks: {rank}}}}}, relu,
+                  {{tt: {{modes_in: [8, 4, 4, 8], modes_out: [1, 5, 2, 1], ranks: {rank}}}}}]"
+            );
+            assert_eq!(ends(&tt, &[1, 28, 28]).unwrap(), (vec![10], parameters));
+        }
+        let block = "{mixer: {tokens: 64, channels: 32}}";
+        let mixer = format!(
+            "[{{conv2d: {{out: 32, kernel: 4, stride: 4}}}}, tokens, {block}, {block}, {block}, layer_norm, mean, {{linear: {{out: 10}}}}]"
+        );
+        assert_eq!(ends(&mixer, &[3, 32, 32]).unwrap(), (vec![10], 33_642));
+        assert_eq!(ends("[complex, magnitude, complex, power]", &[3, 4]).unwrap(), (vec![3, 4], 0));
         assert_eq!(ends("[{device: {name: mesh}}]", &[3, 5, 7]).unwrap().0, [3, 5, 48]);
         assert_eq!(
             ends("[{adaptive_avg_pool: {size: [8, 8]}}, batch_norm]", &[3, 28, 28]).unwrap(),
             (vec![3, 8, 8], 6)
         );
         assert_eq!(ends("[{linear: {out: 4, share: a}}, {linear: {out: 4, share: a}}]", &[4]).unwrap().1, 20);
+    }
+
+    #[test]
+    fn networks_on_a_device() {
+        let circuits = |name: &str| ["U", "V", "W"].contains(&name).then_some((16, if name == "W" { 8 } else { 16 }));
+        let on_device = |text: &str, input: &[usize]| {
+            let layers = read(text);
+            let shapes = shapes_on_device(&layers, input, &circuits)?;
+            Ok::<_, LayerError>((shapes.last().unwrap().output.clone(), shapes.iter().map(|s| s.parameters).sum()))
+        };
+        let equalizer = "[phases, {svd: {right: V, left: U}}, phases, magnitude]";
+        assert_eq!(on_device(equalizer, &[32]).unwrap(), (vec![16], 48));
+        let memory = "[{resize: {out: 16}}, complex, {circuit: {name: V}},
+                       {recurrent: {layers: [phases, {circuit: {name: U}}], activation: mod_relu}}, {circuit: {name: W}}, power]";
+        assert_eq!(on_device(memory, &[120, 10]).unwrap(), (vec![120, 8], 32));
+        for (text, input, words) in [
+            ("[{circuit: {name: X}}]", &[32][..], "no instance `X`"),
+            ("[{circuit: {name: V}}]", &[34], "has 16 inputs, but 17"),
+            ("[{recurrent: {layers: [{circuit: {name: W}}]}}]", &[3, 32], "but give 16"),
+            ("[{recurrent: {layers: [relu]}}]", &[3, 32], "layer 0 of its `layers` (`relu`)"),
+            ("[{device: {name: U}}]", &[32], "holds no other device"),
+        ] {
+            let error = on_device(text, input).unwrap_err();
+            assert!(error.message.contains(words), "{text}: {error}");
+        }
     }
 
     #[test]
@@ -284,6 +484,13 @@ mod tests {
             ("[{linear: {out: 1000000000000}}]", &[4], &[0], "too large"),
             ("[{linear: {out: 4, share: a}}, {linear: {out: 5, share: a}}]", &[4], &[1], "before 4 to 4"),
             ("[relu]", &[0], &[], "length 0"),
+            ("[{tt: {modes_in: [2, 2], modes_out: [2, 2], ranks: 2}}]", &[5], &[0], "make 4 features, but 5"),
+            ("[{tt: {modes_in: [2, 2], modes_out: [2, 2], ranks: [2, 2]}}]", &[4], &[0], "has 1 ranks, found 2"),
+            ("[{tt: {modes_in: [2, 2], modes_out: [4], ranks: 2}}]", &[4], &[0], "found 2 and 1"),
+            ("[{tt: {modes_in: [2, 2], modes_out: [2, 2], ranks: 0}}]", &[4], &[0], "`ranks` must be at least 1"),
+            ("[{mixer: {tokens: 2, channels: 2}}]", &[4], &[0], "[positions, features]"),
+            ("[magnitude]", &[3], &[0], "(re, im) pairs"),
+            ("[{circuit: {name: U}}]", &[4], &[0], "`network` of a device file only"),
         ] {
             let error = ends(text, input).unwrap_err();
             assert_eq!(error.path, path, "{text}: {error}");

@@ -126,6 +126,8 @@ fn check_gradient_paths(experiment: &Experiment, root: &Node, found: &mut Diagno
 fn is_trained(layer: &Layer) -> bool {
     match layer {
         Layer::Linear { .. }
+        | Layer::Tt { .. }
+        | Layer::Mixer { .. }
         | Layer::Conv2d { .. }
         | Layer::BatchNorm
         | Layer::LayerNorm
@@ -139,7 +141,21 @@ fn is_trained(layer: &Layer) -> bool {
         | Layer::Dropout { .. }
         | Layer::Relu
         | Layer::Gelu
+        | Layer::Tanh
+        | Layer::Sigmoid
+        | Layer::Sine
         | Layer::Softmax
+        | Layer::Tokens
+        | Layer::Mean
+        | Layer::Complex
+        | Layer::Magnitude
+        | Layer::Power
+        // refused where a network is not on a device
+        | Layer::Circuit { .. }
+        | Layer::Diagonal { .. }
+        | Layer::Phases
+        | Layer::Svd { .. }
+        | Layer::Recurrent { .. }
         | Layer::Flatten
         | Layer::Resize { .. }
         | Layer::Residual { .. }
