@@ -24,6 +24,8 @@ pub enum Command {
     Train(TrainArgs),
     /// Check an experiment or device file without running anything.
     Check(CheckArgs),
+    /// Compare finished runs: quality over seeds, what it cost, and whether groups of runs differ.
+    Compare(CompareArgs),
     /// Say what a device file compiles to and why, or what a component is.
     Explain(ExplainArgs),
     /// Write the circuit of a device file as a flat SAX netlist of primitive components.
@@ -97,12 +99,26 @@ pub struct CheckArgs {
     pub format: Format,
 }
 
-/// How diagnostics are written.
+/// Arguments of `compare`.
+///
+/// Runs of the same experiment that differ in nothing but the seed form a group. Groups are compared by their quality on the
+/// test samples (accuracy, or R2) with the exact Mann-Whitney test. Costs are medians of what training took.
+#[derive(clap::Args)]
+pub struct CompareArgs {
+    /// Run directories, or folders of run directories.
+    #[arg(required = true, value_name = "DIR")]
+    pub dirs: Vec<PathBuf>,
+    /// How the result is written: for people, or as one JSON object.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// How results are written.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub enum Format {
-    /// For people, on standard error.
+    /// For people.
     Text,
-    /// A JSON array on standard output.
+    /// JSON on standard output.
     Json,
 }
 

@@ -6,6 +6,7 @@ mod args;
 mod bench;
 mod check;
 mod circuit;
+mod compare;
 mod plugin;
 mod progress;
 mod table;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     let outcome = match args.command {
         Command::Train(arguments) => train::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Explain(arguments) => circuit::explain::run(&arguments),
         Command::Expand(arguments) => circuit::expand::run(&arguments),
         Command::Simulate(arguments) => circuit::simulate::run(&arguments),

@@ -58,13 +58,10 @@ impl Progress for Terminal {
         }
     }
 
-    fn evaluated(&mut self, step: u64, loss: f64, accuracy: Option<f64>) {
-        self.tested = match accuracy {
-            Some(accuracy) => format!("  test accuracy {accuracy:.4}"),
-            None => format!("  test loss {loss:.4}"),
-        };
+    fn evaluated(&mut self, step: u64, loss: f64, (quality, value): (&str, f64)) {
+        self.tested = format!("  test {quality} {value:.4}");
         if self.bar.as_ref().is_some_and(|bar| bar.is_hidden()) {
-            say(&format!("{}: step {step}{}", self.run, self.tested));
+            say(&format!("{}: step {step}{}  test loss {loss:.4}", self.run, self.tested));
         }
     }
 

@@ -6,12 +6,11 @@ use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 /// The results side by side, and where they lie.
 pub fn of(outcome: &Outcome) -> String {
     let summary = &outcome.summary;
-    let quality = summary.results.iter().find_map(|r| r.quality.as_ref()).map_or("accuracy", |(name, _)| name);
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY);
     table.set_header([
         "run",
-        &format!("test {quality}"),
+        &format!("test {}", summary.quality),
         "test loss",
         "vectors",
         "configurations",
@@ -26,8 +25,8 @@ pub fn of(outcome: &Outcome) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let mut text = format!("{table}\n");
-    if outcome.synthetic {
-        text.push_str("The data set is synthetic: glyphs generated in code, not measured data.\n");
+    if let Some(set) = outcome.synthetic {
+        text.push_str(&format!("The data set is synthetic: {set} generated in code, not measured data.\n"));
     }
     text.push_str(&format!("Results: {}\n", outcome.dir.display()));
     text

@@ -29,7 +29,7 @@ fn completions_are_printed() {
 fn help_tells_the_exit_codes() {
     let place = Place::new();
     let help = place.run("--help").done().stdout;
-    for word in ["train", "check", "plugin", "schema", "completions", "130 interrupted"] {
+    for word in ["train", "check", "compare", "plugin", "schema", "completions", "130 interrupted"] {
         assert!(help.contains(word), "{help}");
     }
     assert!(place.run("--version").done().stdout.starts_with("blackbeam 0."));

@@ -106,6 +106,7 @@ fn kinds(circuit: &Circuit) -> Vec<String> {
             }
             Kind::SlmMatvec(slm) => format!("slm_matvec ({} x {})", slm.n_out, slm.n_in),
             Kind::FreeSpace(_) => "free space".to_owned(),
+            Kind::Weights(_) => "layer of weights".to_owned(),
             Kind::Primitive(name) => (*name).to_owned(),
             Kind::Imported(imported) => format!("{} (imported)", imported.name),
         };
@@ -158,6 +159,7 @@ fn init(block: &ParameterBlock) -> String {
         Init::Number(Number::Lognormal(median, sigma)) => format!("lognormal({median}, {sigma})"),
         Init::Haar => "haar".into(),
         Init::Values(_) => "from a file".into(),
+        Init::Layers => "as the layer says".into(),
         Init::Settings => "as in the netlist".into(),
         Init::Resonance => "on resonance with its channel".into(),
     }

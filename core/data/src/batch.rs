@@ -1,6 +1,6 @@
-//! From bytes to the numbers of a batch.
+//! From what is kept of a sample to the numbers of a batch.
 
-use crate::{Dataset, Part, order::Words};
+use crate::{Dataset, Labels, Part, Samples, order::Words};
 use blackbeam_plugin::Key;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,21 +53,43 @@ impl Augment {
 }
 
 impl Dataset {
-    /// Fills `out` [indices.len(), channels, height, width] with the samples `indices` of `part`, normalised.
+    /// Fills `out` [indices.len(), shape of a sample] with the samples `indices` of `part`: pixels normalised, classes one-hot,
+    /// numbers as they are.
     ///
     /// # Panics
     /// If an index is not below the number of samples or `out` has another length.
     pub fn batch<T: Real>(&self, part: Part, indices: &[usize], out: &mut [T]) {
         let width = self.width();
         assert_eq!(out.len(), indices.len() * width, "{} samples of {width} numbers", indices.len());
-        let table = self.table();
-        let images = &self.part(part).images;
-        for (&index, out) in indices.iter().zip(out.chunks_exact_mut(width)) {
-            let plane = width / table.len();
-            let planes = images[index * width..][..width].chunks_exact(plane);
-            for ((pixels, out), values) in planes.zip(out.chunks_exact_mut(plane)).zip(&table) {
-                for (&p, o) in pixels.iter().zip(out) {
-                    *o = values[usize::from(p)];
+        let samples = indices.iter().zip(out.chunks_exact_mut(width));
+        match &self.part(part).samples {
+            Samples::Pixels(images) => {
+                let table = self.table();
+                let plane = width / table.len();
+                for (&index, out) in samples {
+                    let planes = images[index * width..][..width].chunks_exact(plane);
+                    for ((pixels, out), values) in planes.zip(out.chunks_exact_mut(plane)).zip(&table) {
+                        for (&p, o) in pixels.iter().zip(out) {
+                            *o = values[usize::from(p)];
+                        }
+                    }
+                }
+            }
+            Samples::Numbers(numbers) => {
+                for (&index, out) in samples {
+                    copy(&numbers[index * width..][..width], out);
+                }
+            }
+            Samples::OneHot { symbols, classes } => {
+                let positions = width / classes;
+                let [zero, one] = [0.0, 1.0].map(T::from_f64);
+                for (&index, out) in samples {
+                    out.fill(zero);
+                    for (&s, out) in
+                        symbols[index * positions..][..positions].iter().zip(out.chunks_exact_mut(*classes))
+                    {
+                        out[usize::from(s)] = one;
+                    }
                 }
             }
         }
@@ -77,15 +99,17 @@ impl Dataset {
     /// on the sample's index only, never on the batch it is in.
     ///
     /// # Panics
-    /// As [`batch`](Self::batch).
+    /// As [`batch`](Self::batch); if the samples are no images.
     pub fn augmented<T: Real>(&self, indices: &[usize], augment: &Augment, key: Key, out: &mut [T]) {
-        let [_, height, columns] = self.shape();
+        let (Some([_, height, columns]), Samples::Pixels(images)) = (self.set.image(), &self.train.samples) else {
+            panic!("samples of {} are no images", self.set.name());
+        };
         let width = self.width();
         assert_eq!(out.len(), indices.len() * width, "{} samples of {width} numbers", indices.len());
         let table = self.table();
         for (&index, out) in indices.iter().zip(out.chunks_exact_mut(width)) {
             let change = augment.draw(key, index);
-            let image = &self.train.images[index * width..][..width];
+            let image = &images[index * width..][..width];
             let planes = image.chunks_exact(height * columns).zip(out.chunks_exact_mut(height * columns));
             for ((pixels, out), values) in planes.zip(&table) {
                 for (at, o) in out.iter_mut().enumerate() {
@@ -100,15 +124,36 @@ impl Dataset {
         }
     }
 
-    /// Fills `out` [indices.len()] with the labels of the samples `indices` of `part`.
+    /// Fills `out` [indices.len() x classes of a sample] with the classes of the samples `indices` of `part`, those of all
+    /// positions of a sample one after the other.
     ///
     /// # Panics
-    /// If an index is not below the number of samples or `out` has another length.
-    pub fn labels(&self, part: Part, indices: &[usize], out: &mut [usize]) {
-        assert_eq!(out.len(), indices.len(), "one label a sample");
-        let labels = &self.part(part).labels;
-        for (&index, o) in indices.iter().zip(out) {
-            *o = usize::from(labels[index]);
+    /// If the targets are numbers, an index is not below the number of samples or `out` has another length.
+    pub fn classes(&self, part: Part, indices: &[usize], out: &mut [u32]) {
+        let each = self.target().per_sample();
+        assert_eq!(out.len(), indices.len() * each, "{each} classes a sample");
+        let Labels::Classes(classes) = &self.part(part).labels else {
+            panic!("targets of {} are numbers", self.set.name());
+        };
+        for (&index, out) in indices.iter().zip(out.chunks_exact_mut(each)) {
+            for (&class, o) in classes[index * each..][..each].iter().zip(out) {
+                *o = u32::from(class);
+            }
+        }
+    }
+
+    /// Fills `out` [indices.len(), numbers of a sample] with the target numbers of the samples `indices` of `part`.
+    ///
+    /// # Panics
+    /// If the targets are classes, an index is not below the number of samples or `out` has another length.
+    pub fn numbers<T: Real>(&self, part: Part, indices: &[usize], out: &mut [T]) {
+        let each = self.target().per_sample();
+        assert_eq!(out.len(), indices.len() * each, "{each} numbers a sample");
+        let Labels::Numbers(numbers) = &self.part(part).labels else {
+            panic!("targets of {} are classes", self.set.name());
+        };
+        for (&index, out) in indices.iter().zip(out.chunks_exact_mut(each)) {
+            copy(&numbers[index * each..][..each], out);
         }
     }
 
@@ -117,5 +162,11 @@ impl Dataset {
         let n = &self.normalisation;
         let value = |mean: f64, deviation: f64, byte: usize| T::from_f64((byte as f64 / 255.0 - mean) / deviation);
         n.mean.iter().zip(&n.deviation).map(|(&m, &d)| std::array::from_fn(|byte| value(m, d, byte))).collect()
+    }
+}
+
+fn copy<T: Real>(from: &[f64], to: &mut [T]) {
+    for (&from, to) in from.iter().zip(to) {
+        *to = T::from_f64(from);
     }
 }

@@ -1,76 +1,12 @@
 //! A data set in memory.
 
-use crate::{DataError, FileHash, Result, cifar, glyphs, idx};
+use crate::{DataError, FileHash, Result, Set, Target, cifar, glyphs, idx};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The environment variable that names the folder of the data sets. The caller reads it.
 pub const FOLDER_VARIABLE: &str = "BLACKBEAM_DATA";
-
-/// A data set. All but `glyphs` are read from the folder that the environment variable BLACKBEAM_DATA names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Set {
-    /// Synthetic, drawn in code from the run's seed: 28x28 glyphs of 10 classes, distorted and noisy. No files needed.
-    Glyphs,
-    /// Handwritten digits, 28x28, 10 classes, from `mnist/` (IDX files, gzip or not).
-    Mnist,
-    /// Photographs of clothes, 28x28, 10 classes, from `fashion-mnist/` (IDX files, gzip or not).
-    FashionMnist,
-    /// Colour photographs, 3x32x32, 10 classes, from `cifar-10-batches-bin/` (the binary version).
-    Cifar10,
-}
-
-impl Set {
-    /// The name used in experiment files and messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Set::Glyphs => "glyphs",
-            Set::Mnist => "mnist",
-            Set::FashionMnist => "fashion_mnist",
-            Set::Cifar10 => "cifar10",
-        }
-    }
-
-    /// Its folder within the folder of the data sets; empty for a synthetic set.
-    pub fn folder(self) -> &'static str {
-        match self {
-            Set::Glyphs => "",
-            Set::Mnist => "mnist",
-            Set::FashionMnist => "fashion-mnist",
-            Set::Cifar10 => "cifar-10-batches-bin",
-        }
-    }
-
-    /// Where its files are to be had; empty for a synthetic set.
-    pub fn home(self) -> &'static str {
-        match self {
-            Set::Glyphs => "",
-            Set::Mnist => "https://yann.lecun.com/exdb/mnist/ or https://ossci-datasets.s3.amazonaws.com/mnist/",
-            Set::FashionMnist => "https://github.com/zalandoresearch/fashion-mnist",
-            Set::Cifar10 => "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
-        }
-    }
-
-    /// Shape of one sample: channels, height, width.
-    pub fn shape(self) -> [usize; 3] {
-        match self {
-            Set::Glyphs | Set::Mnist | Set::FashionMnist => [1, 28, 28],
-            Set::Cifar10 => [3, 32, 32],
-        }
-    }
-
-    /// Number of classes.
-    pub fn classes(self) -> usize {
-        10
-    }
-
-    /// True if its samples are drawn in code.
-    pub fn is_synthetic(self) -> bool {
-        self == Set::Glyphs
-    }
-}
 
 /// Training or test samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +17,8 @@ pub enum Part {
     Test,
 }
 
-/// How many samples are used: `None` for all (for the default number of [`glyphs`]).
+/// How many samples are used: `None` for all of a set that is read from files, for [`Set::default_samples`] of one that is
+/// drawn in code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Training samples.
@@ -90,29 +27,70 @@ pub struct Limits {
     pub test: Option<usize>,
 }
 
-/// Samples and their labels.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Split {
+/// What a network is shown, sample after sample.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Samples {
     /// Pixels `[n, channels, height, width]`.
-    pub images: Vec<u8>,
-    /// Labels `[n]`.
-    pub labels: Vec<u8>,
+    Pixels(Vec<u8>),
+    /// Numbers `[n, numbers]`.
+    Numbers(Vec<f64>),
+    /// Classes `[n, positions]` that the network sees one-hot, `[n, positions, classes]`.
+    OneHot {
+        /// A class for each position.
+        symbols: Vec<u8>,
+        /// How many classes there are.
+        classes: usize,
+    },
+}
+
+/// What is to be found, sample after sample.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Labels {
+    /// Classes `[n]` or `[n, positions]`.
+    Classes(Vec<u8>),
+    /// Numbers `[n, numbers]`.
+    Numbers(Vec<f64>),
+}
+
+/// Samples and their labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Split {
+    count: usize,
+    /// What the network is shown.
+    pub samples: Samples,
+    /// What is to be found.
+    pub labels: Labels,
 }
 
 impl Split {
+    pub(crate) fn new(count: usize, samples: Samples, labels: Labels) -> Self {
+        Split { count, samples, labels }
+    }
+
     /// Number of samples.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.count
     }
 
     /// True if there is no sample.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.count == 0
     }
 
-    fn keep_first(&mut self, n: usize, pixels: usize) {
-        self.images.truncate(n * pixels);
-        self.labels.truncate(n);
+    /// Drops all but the first `n` samples.
+    fn keep_first(&mut self, n: usize) {
+        fn cut<T>(values: &mut Vec<T>, n: usize, of: usize) {
+            values.truncate(values.len() / of.max(1) * n);
+        }
+        match &mut self.samples {
+            Samples::Pixels(values) | Samples::OneHot { symbols: values, .. } => cut(values, n, self.count),
+            Samples::Numbers(values) => cut(values, n, self.count),
+        }
+        match &mut self.labels {
+            Labels::Classes(values) => cut(values, n, self.count),
+            Labels::Numbers(values) => cut(values, n, self.count),
+        }
+        self.count = n.min(self.count);
     }
 }
 
@@ -127,8 +105,8 @@ pub enum Normalise {
     Unit,
 }
 
-/// value = (pixel / 255 - mean) / deviation, per channel.
-#[derive(Clone, Debug, PartialEq)]
+/// value = (pixel / 255 - mean) / deviation, per channel. Without channels where samples are no images.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Normalisation {
     /// Mean of each channel of pixel / 255.
     pub mean: Vec<f64>,
@@ -137,7 +115,10 @@ pub struct Normalisation {
 }
 
 impl Normalisation {
-    fn new(rule: Normalise, split: &Split, [channels, height, width]: [usize; 3]) -> Self {
+    fn new(rule: Normalise, set: Set, split: &Split) -> Self {
+        let (Some([channels, height, width]), Samples::Pixels(pixels)) = (set.image(), &split.samples) else {
+            return Normalisation::default();
+        };
         let unit = Normalisation { mean: vec![0.0; channels], deviation: vec![1.0; channels] };
         if rule == Normalise::Unit {
             return unit;
@@ -145,7 +126,7 @@ impl Normalisation {
         let mut normalisation = unit;
         // Sums of bytes are whole numbers: exact, in whatever order.
         let mut sums = vec![(0u64, 0u64); channels];
-        for (i, plane) in split.images.chunks_exact(height * width).enumerate() {
+        for (i, plane) in pixels.chunks_exact(height * width).enumerate() {
             let (sum, squares) = &mut sums[i % channels];
             for &p in plane {
                 *sum += u64::from(p);
@@ -180,9 +161,14 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Shape of one sample: channels, height, width.
-    pub fn shape(&self) -> [usize; 3] {
+    /// Shape of one sample: `[channels, height, width]`, `[numbers]` or `[positions, classes]`.
+    pub fn shape(&self) -> Vec<usize> {
         self.set.shape()
+    }
+
+    /// What is to be found for a sample.
+    pub fn target(&self) -> Target {
+        self.set.target()
     }
 
     /// Numbers in one sample.
@@ -199,43 +185,41 @@ impl Dataset {
     }
 }
 
-/// Reads or draws a data set. `folder` is the folder of the data sets (the value of [`FOLDER_VARIABLE`]); `seed` is used
-/// by the synthetic set only.
+/// Reads or draws a data set. `folder` is the folder of the data sets (the value of [`FOLDER_VARIABLE`]); `normalise` is for
+/// images; `seed` is used by sets that are drawn in code.
 ///
 /// # Errors
-/// What is missing or wrong with which file, and where it is to be had.
+/// What is missing or wrong with which file, and where it is to be had; a setting that makes no sense.
 pub fn load(set: Set, folder: Option<&Path>, limits: Limits, normalise: Normalise, seed: u64) -> Result<Dataset> {
+    set.check().map_err(|(_, problem)| DataError::Setting { set, problem })?;
     for (part, limit) in [("training", limits.train), ("test", limits.test)] {
         if limit == Some(0) {
             return Err(DataError::Empty { set, part });
         }
     }
     let root = || folder.ok_or(DataError::NoFolder { set });
+    let drawn = |(train, test)| ((train, Vec::new()), (test, Vec::new()));
+    let (default_train, default_test) = set.default_samples().unwrap_or_default();
+    let (n, m) = (limits.train.unwrap_or(default_train), limits.test.unwrap_or(default_test));
     let ((mut train, mut hashes), (mut test, test_hashes)) = match set {
-        Set::Glyphs => {
-            let (train, test) = glyphs::generate(
-                seed,
-                limits.train.unwrap_or(glyphs::DEFAULT_TRAIN),
-                limits.test.unwrap_or(glyphs::DEFAULT_TEST),
-            );
-            ((train, Vec::new()), (test, Vec::new()))
-        }
+        Set::Glyphs => drawn(glyphs::generate(seed, n, m)),
+        Set::Equalization(task) => drawn(task.generate(seed, n, m)),
+        Set::CopyingMemory(task) => drawn(task.generate(seed, n, m)),
         Set::Mnist | Set::FashionMnist => (idx::read(set, root()?, "train")?, idx::read(set, root()?, "t10k")?),
         Set::Cifar10 => {
             let batches = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"];
             (cifar::read(set, root()?, &batches)?, cifar::read(set, root()?, &["test_batch"])?)
         }
     };
-    let pixels = set.shape().iter().product();
     for (part, split, limit) in [("training", &mut train, limits.train), ("test", &mut test, limits.test)] {
         let asked = limit.unwrap_or(split.len().max(1));
         if asked > split.len() {
             return Err(DataError::TooFew { set, part, asked, found: split.len() });
         }
-        split.keep_first(asked, pixels);
+        split.keep_first(asked);
     }
     hashes.extend(test_hashes);
-    let normalisation = Normalisation::new(normalise, &train, set.shape());
+    let normalisation = Normalisation::new(normalise, set, &train);
     Ok(Dataset { set, train, test, normalisation, files: hashes })
 }
 

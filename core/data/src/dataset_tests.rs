@@ -19,6 +19,16 @@ const CIFAR_FILES: [&str; 6] = [
     "test_batch.bin",
 ];
 
+fn pixels(split: &Split) -> &[u8] {
+    let Samples::Pixels(pixels) = &split.samples else { panic!("no images") };
+    pixels
+}
+
+fn classes(split: &Split) -> &[u8] {
+    let Labels::Classes(classes) = &split.labels else { panic!("no classes") };
+    classes
+}
+
 fn idx(magic: u32, axes: &[u32], data: &[u8]) -> Vec<u8> {
     let numbers = std::iter::once(&magic).chain(axes).flat_map(|n| n.to_be_bytes());
     numbers.chain(data.iter().copied()).collect()
@@ -71,8 +81,8 @@ fn idx_files_are_read_plain_and_packed_alike() {
     let (root, folder) = idx_folder();
     let plain = open(Set::Mnist, root.path()).unwrap();
     assert_eq!((plain.train.len(), plain.test.len()), (6, 3));
-    assert_eq!(plain.train.labels, [0, 3, 6, 9, 2, 5]);
-    assert_eq!(plain.train.images[2 * 784 + 5], 7);
+    assert_eq!(classes(&plain.train), [0, 3, 6, 9, 2, 5]);
+    assert_eq!(pixels(&plain.train)[2 * 784 + 5], 7);
     assert_eq!(plain.files.len(), 4);
     assert_eq!(plain.files[3].name, "mnist/t10k-labels-idx1-ubyte");
     // made with sha256sum from the eleven bytes of that file
@@ -137,9 +147,9 @@ fn a_missing_file_is_named_with_the_variable_and_its_home() {
 fn cifar_batches_follow_each_other_and_each_corruption_has_its_error() {
     let folder = cifar_folder();
     let data = open(Set::Cifar10, folder.0.path()).unwrap();
-    assert_eq!(data.train.labels, [0, 1, 1, 2, 2, 3, 3, 4, 4, 5]);
-    assert_eq!(data.test.labels, [5, 6]);
-    assert_eq!(data.train.images[3072 + 1024], 51);
+    assert_eq!(classes(&data.train), [0, 1, 1, 2, 2, 3, 3, 4, 4, 5]);
+    assert_eq!(classes(&data.test), [5, 6]);
+    assert_eq!(pixels(&data.train)[3072 + 1024], 51);
     assert_eq!(data.files.len(), 6);
     let error = |file, spoil: &dyn Fn(&mut Vec<u8>)| error(Set::Cifar10, &folder, file, spoil);
     for (message, words) in [
@@ -159,7 +169,7 @@ fn limits_take_the_first_samples() {
         load(Set::Mnist, Some(root.path()), Limits { train: Some(train), test: Some(test) }, Normalise::Unit, 0)
     };
     let data = some(2, 3).unwrap();
-    assert_eq!((data.train.labels, data.train.images.len()), (vec![0, 3], 2 * 784));
+    assert_eq!((classes(&data.train), pixels(&data.train).len(), data.train.len()), (&[0, 3][..], 2 * 784, 2));
     assert!(some(7, 1).unwrap_err().to_string().contains("7 training samples of mnist are asked for, and it has 6"));
     assert!(some(1, 0).unwrap_err().to_string().contains("no test samples"));
 }
@@ -196,7 +206,7 @@ fn augmentation_is_a_shifted_mirror_image_and_depends_on_sample_and_epoch_only()
     // Every change is one of the 2 x 7 x 7 possible ones, and many of them come.
     let pixel = |i: usize, row: isize, column: isize| {
         let inside = (0..28).contains(&row) && (0..28).contains(&column);
-        if inside { f64::from(data.train.images[i * 784 + (row * 28 + column) as usize]) / 255.0 } else { 0.0 }
+        if inside { f64::from(pixels(&data.train)[i * 784 + (row * 28 + column) as usize]) / 255.0 } else { 0.0 }
     };
     let mut seen = std::collections::BTreeSet::new();
     for epoch in 0..200 {
@@ -225,8 +235,8 @@ fn labels_follow_the_indices() {
     let data = open(Set::Mnist, root.path()).unwrap();
     let order = permutation(Key::new(2), 6);
     let mut labels = vec![0; 6];
-    data.labels(Part::Train, &order, &mut labels);
-    assert!(order.iter().zip(&labels).all(|(&i, &l)| l == (3 * i) % 10));
+    data.classes(Part::Train, &order, &mut labels);
+    assert!(order.iter().zip(&labels).all(|(&i, &l)| l as usize == (3 * i) % 10));
 }
 
 /// The published sizes and, of Fashion-MNIST, the published mean and deviation of the training pixels.
@@ -242,7 +252,7 @@ fn the_real_files_are_read() {
         let data = load(set, Some(&root), Limits::default(), Normalise::Standard, 0).unwrap();
         assert_eq!((data.train.len(), data.test.len()), (train, 10_000));
         for class in 0..10 {
-            assert_eq!(data.test.labels.iter().filter(|&&l| l == class).count() == 1000, set != Set::Mnist);
+            assert_eq!(classes(&data.test).iter().filter(|&&l| l == class).count() == 1000, set != Set::Mnist);
         }
         for c in 0..data.shape()[0] {
             assert!((data.normalisation.mean[c] - mean[c]).abs() < 1e-4, "{:?}", data.normalisation);

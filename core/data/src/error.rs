@@ -63,6 +63,14 @@ pub enum DataError {
         /// How many there are.
         found: usize,
     },
+    /// A setting that makes no sense.
+    #[error("the data set {} cannot be drawn: {problem}", set.name())]
+    Setting {
+        /// The data set.
+        set: Set,
+        /// What was found and what was expected.
+        problem: String,
+    },
     /// A data set without samples cannot be learned from.
     #[error("no {part} samples of {} are asked for: at least 1 is needed", set.name())]
     Empty {

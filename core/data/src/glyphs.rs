@@ -7,12 +7,16 @@
 //! Only additions, multiplications, divisions and square roots are used, which IEEE 754 defines to the last bit: the same
 //! seed gives the same pixels on any machine.
 
-use crate::{Split, order::Words};
+use crate::{Labels, Samples, Split, order::Words};
 use blackbeam_plugin::Key;
 use rayon::prelude::*;
 
 /// Height and width in pixels.
 const SIZE: usize = 28;
+/// Channels, height and width of the images.
+pub(crate) const SHAPE: [usize; 3] = [1, SIZE, SIZE];
+/// Number of classes.
+pub(crate) const CLASSES: usize = SHAPES.len();
 /// Training samples where the experiment does not say how many.
 pub const DEFAULT_TRAIN: usize = 10_000;
 /// Test samples where the experiment does not say how many.
@@ -66,7 +70,7 @@ fn split(key: Key, n: usize) -> Split {
     images.par_chunks_exact_mut(SIZE * SIZE).zip(labels.par_iter_mut()).enumerate().for_each(|(i, (image, label))| {
         *label = draw(key.with(i as u64), image);
     });
-    Split { images, labels }
+    Split::new(n, Samples::Pixels(images), Labels::Classes(labels))
 }
 
 /// Draws the sample that `key` names and returns its class.

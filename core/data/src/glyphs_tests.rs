@@ -1,10 +1,20 @@
 use super::*;
 use sha2::{Digest, Sha256};
 
+fn pixels(split: &Split) -> &[u8] {
+    let Samples::Pixels(pixels) = &split.samples else { panic!("no images") };
+    pixels
+}
+
+fn classes(split: &Split) -> &[u8] {
+    let Labels::Classes(classes) = &split.labels else { panic!("no classes") };
+    classes
+}
+
 fn hash(split: &Split) -> String {
     let mut hasher = Sha256::new();
-    hasher.update(&split.labels);
-    hasher.update(&split.images);
+    hasher.update(classes(split));
+    hasher.update(pixels(split));
     hasher.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
 }
 
@@ -18,9 +28,9 @@ fn the_pixels_of_a_seed_never_change() {
 fn a_sample_depends_on_seed_part_and_index_only() {
     let (train, test) = generate(3, 40, 20);
     let (longer, same) = generate(3, 60, 20);
-    assert_eq!(longer.images[..train.images.len()], train.images);
+    assert_eq!(pixels(&longer)[..pixels(&train).len()], *pixels(&train));
     assert_eq!(test, same);
-    assert_ne!(train.images[..test.images.len()], test.images);
+    assert_ne!(pixels(&train)[..pixels(&test).len()], *pixels(&test));
     assert_ne!(generate(4, 40, 20).0, train);
     let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     assert_eq!(alone.install(|| generate(3, 40, 20)), (train, test));
@@ -30,7 +40,7 @@ fn a_sample_depends_on_seed_part_and_index_only() {
 fn every_class_comes_about_equally_often() {
     let (train, _) = generate(1, 5000, 0);
     let mut counts = [0u32; 10];
-    train.labels.iter().for_each(|&l| counts[usize::from(l)] += 1);
+    classes(&train).iter().for_each(|&l| counts[usize::from(l)] += 1);
     // 500 expected, deviation 21
     assert!(counts.iter().all(|c| (400..600).contains(c)), "{counts:?}");
 }
@@ -85,7 +95,7 @@ fn accuracy(hidden: usize, epochs: u64) -> f64 {
                 let exp: Vec<f32> = logits.iter().map(|z| (z - top).exp()).collect();
                 let sum: f32 = exp.iter().sum();
                 let mut g: Vec<f32> = exp.iter().map(|e| e / sum / batch as f32).collect();
-                g[usize::from(data.train.labels[i])] -= 1.0 / batch as f32;
+                g[usize::from(classes(&data.train)[i])] -= 1.0 / batch as f32;
                 for l in (0..layers.len()).rev() {
                     let x = &values[l];
                     let mut before = vec![0.0; x.len()];
@@ -115,7 +125,7 @@ fn accuracy(hidden: usize, epochs: u64) -> f64 {
         let values = forward(&layers, &x);
         let logits = values.last().unwrap();
         let best = (0..10).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap();
-        best == usize::from(data.test.labels[i])
+        best == usize::from(classes(&data.test)[i])
     });
     right.count() as f64 / data.test.len() as f64
 }

@@ -2,11 +2,15 @@
 //! bytes, the element type, the number of axes), the axes as big-endian 32-bit numbers, then the elements.
 
 use crate::{
-    DataError, Result, Set, Split,
+    DataError, Labels, Result, Samples, Set, Split,
     files::{self, Contents, FileHash},
 };
 use std::path::Path;
 
+/// Channels, height and width of the images.
+pub(crate) const SHAPE: [usize; 3] = [1, 28, 28];
+/// Number of classes.
+pub(crate) const CLASSES: usize = 10;
 /// Unsigned bytes, three axes: images.
 const IMAGES: u32 = 0x0000_0803;
 /// Unsigned bytes, one axis: labels.
@@ -19,17 +23,17 @@ const MOST_BYTES: u64 = 1 << 31;
 pub(crate) fn read(set: Set, root: &Path, prefix: &str) -> Result<(Split, Vec<FileHash>)> {
     let images = contents(set, root, &format!("{prefix}-images-idx3-ubyte"))?;
     let labels = contents(set, root, &format!("{prefix}-labels-idx1-ubyte"))?;
-    let [_, height, width] = set.shape();
+    let [_, height, width] = SHAPE;
     let (n, pixels) = elements(set, &images, IMAGES, "images", &[height, width])?;
     let (n_labels, values) = elements(set, &labels, LABELS, "labels", &[])?;
     if n != n_labels {
         return Err(broken(set, &labels, format!("it has {n_labels} labels for {n} images")));
     }
-    if let Some(i) = values.iter().position(|&label| usize::from(label) >= set.classes()) {
-        let problem = format!("label {i} is {}, expected 0 to {}", values[i], set.classes() - 1);
+    if let Some(i) = values.iter().position(|&label| usize::from(label) >= CLASSES) {
+        let problem = format!("label {i} is {}, expected 0 to {}", values[i], CLASSES - 1);
         return Err(broken(set, &labels, problem));
     }
-    Ok((Split { images: pixels, labels: values }, vec![images.hash, labels.hash]))
+    Ok((Split::new(n, Samples::Pixels(pixels), Labels::Classes(values)), vec![images.hash, labels.hash]))
 }
 
 fn contents(set: Set, root: &Path, name: &str) -> Result<Contents> {

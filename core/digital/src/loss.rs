@@ -62,12 +62,12 @@ impl Score {
 }
 
 /// Scores `outputs`, whose last axis has `width` elements; writes d(mean loss)/d(outputs) to `gradient`.
-pub(crate) fn score<T: Scalar>(
+pub(crate) fn score<O: Scalar, T: Scalar>(
     loss: Loss,
-    outputs: &[T],
+    outputs: &[O],
     width: usize,
     targets: Targets<'_, T>,
-    gradient: Option<&mut [T]>,
+    gradient: Option<&mut [O]>,
 ) -> Result<Score, Error> {
     match (loss, targets) {
         (Loss::CrossEntropy, Targets::Classes(classes)) => cross_entropy(outputs, width, classes, gradient),
@@ -118,11 +118,11 @@ fn cross_entropy<T: Scalar>(
     Ok(score)
 }
 
-fn squares<T: Scalar>(
-    outputs: &[T],
+fn squares<O: Scalar, T: Scalar>(
+    outputs: &[O],
     width: usize,
     values: &[T],
-    mut gradient: Option<&mut [T]>,
+    mut gradient: Option<&mut [O]>,
 ) -> Result<Score, Error> {
     if values.len() != outputs.len() {
         return Err(Error::Input(format!("{} target numbers for {} outputs", values.len(), outputs.len())));
@@ -135,7 +135,7 @@ fn squares<T: Scalar>(
         score.target_sum += t;
         score.target_squares += t * t;
         if let Some(gradient) = gradient.as_deref_mut() {
-            gradient[i] = T::of(2.0 * (o - t) / n);
+            gradient[i] = O::of(2.0 * (o - t) / n);
         }
     }
     score.loss_sum = score.residual_squares / width as f64;
@@ -150,7 +150,7 @@ mod tests {
     fn cross_entropy_by_hand() {
         let z = [0.0_f64, 2.0_f64.ln(), 1000.0, 1000.0];
         let mut g = [0.0; 4];
-        let s = score(Loss::CrossEntropy, &z, 2, Targets::Classes(&[1, 1]), Some(&mut g)).unwrap();
+        let s = score(Loss::CrossEntropy, &z, 2, Targets::<f32>::Classes(&[1, 1]), Some(&mut g)).unwrap();
         assert!((s.loss() - (1.5_f64.ln() + 2.0_f64.ln()) / 2.0).abs() < 1e-12);
         assert_eq!((s.correct, s.count), (1, 2)); // of two equal outputs the first is the answer
         for (g, e) in g.iter().zip([1.0 / 6.0, -1.0 / 6.0, 0.25, -0.25]) {
@@ -173,7 +173,7 @@ mod tests {
     fn targets_that_do_not_fit_are_errors() {
         let z = [0.0_f32; 4];
         for (loss, targets) in [
-            (Loss::CrossEntropy, Targets::Classes(&[0][..])),
+            (Loss::CrossEntropy, Targets::<f32>::Classes(&[0][..])),
             (Loss::CrossEntropy, Targets::Classes(&[0, 2])),
             (Loss::CrossEntropy, Targets::Values(&[0.0; 4])),
             (Loss::Mse, Targets::Values(&[0.0; 3])),

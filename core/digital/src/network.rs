@@ -129,6 +129,12 @@ impl<T: Scalar> Network<T> {
 
     /// Inputs as a tensor [samples, elements].
     pub(crate) fn input(&self, inputs: &[T]) -> Result<Tensor<2>, Error> {
+        let samples = self.samples(inputs)?;
+        Ok(tensor(inputs.to_vec(), [samples, inputs.len() / samples]))
+    }
+
+    /// Samples of a batch.
+    pub(crate) fn samples(&self, inputs: &[T]) -> Result<usize, Error> {
         let elements: usize = self.input_shape.iter().product();
         if inputs.is_empty() || !inputs.len().is_multiple_of(elements) {
             return Err(Error::Input(format!(
@@ -137,6 +143,6 @@ impl<T: Scalar> Network<T> {
                 inputs.len()
             )));
         }
-        Ok(tensor(inputs.to_vec(), [inputs.len() / elements, elements]))
+        Ok(inputs.len() / elements)
     }
 }

@@ -5,10 +5,10 @@ use crate::execute::{BatchStatistics, Mode};
 use crate::loss::score;
 use crate::optimizer::{Gradients, RunningUpdate};
 use crate::scalar::{tensor, values};
-use crate::splice::{Captured, DeviceHook};
+use crate::splice::{Captured, DeviceHook, checked};
 use crate::{Error, Network, Scalar, Score, Targets};
 use blackbeam_layers::Loss;
-use blackbeam_layers::program::Use;
+use blackbeam_layers::program::{Instruction, Op, Use};
 use blackbeam_plugin::{Key, Matrix};
 use burn::tensor::Tensor;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,7 +31,14 @@ pub(crate) enum Kept<T> {
     Values(Vec<T>),
 }
 
-impl<T> Kept<T> {
+impl<T: Scalar> Kept<T> {
+    fn of(targets: Targets<'_, T>) -> Self {
+        match targets {
+            Targets::Classes(classes) => Kept::Classes(classes.to_vec()),
+            Targets::Values(values) => Kept::Values(values.to_vec()),
+        }
+    }
+
     pub(crate) fn targets(&self) -> Targets<'_, T> {
         match self {
             Kept::Classes(classes) => Targets::Classes(classes),
@@ -48,6 +55,8 @@ pub struct Trace<T = f32> {
     pub(crate) loss: Loss,
     pub(crate) targets: Kept<T>,
     pub(crate) outputs: Vec<T>,
+    /// The same in double precision, as the device gave them, where the network is a device and nothing else.
+    pub(crate) bare: Option<Vec<f64>>,
     pub(crate) snapshots: Vec<Snapshot>,
     /// Dropout masks by instruction.
     pub(crate) masks: Vec<Option<Tensor<2>>>,
@@ -73,6 +82,17 @@ pub struct Pass<T = f32> {
     pub score: Score,
     /// For tails; [`Pass::backward`] hands it on.
     pub trace: Trace<T>,
+    backward: Backward<T>,
+}
+
+/// What a backward pass starts from.
+enum Backward<T> {
+    Graph(Graph<T>),
+    /// The network is a device and nothing else: d(mean loss)/d(its outputs).
+    Bare(Matrix),
+}
+
+struct Graph<T> {
     outputs: Tensor<2>,
     /// d(mean loss)/d(outputs).
     seed: Vec<T>,
@@ -111,17 +131,18 @@ impl<T: Scalar> Network<T> {
         step_key: Key,
         hook: &Arc<dyn DeviceHook>,
     ) -> Result<Pass<T>, Error> {
+        if let Some(site) = self.bare() {
+            return self.forward_bare(site, inputs, targets, loss, hook);
+        }
         let value = self.input(inputs)?;
         let captured = Captured { cotangents: vec![None; self.uses.len()], error: None };
         let captured = Arc::new(Mutex::new(captured));
         let mut trace = Trace {
             samples: value.dims()[0],
             loss,
-            targets: match targets {
-                Targets::Classes(classes) => Kept::Classes(classes.to_vec()),
-                Targets::Values(values) => Kept::Values(values.to_vec()),
-            },
+            targets: Kept::of(targets),
             outputs: Vec::new(),
+            bare: None,
             snapshots: Vec::new(),
             masks: vec![None; self.program.instructions.len()],
             statistics: Vec::new(),
@@ -134,7 +155,47 @@ impl<T: Scalar> Network<T> {
         trace.outputs = values(outputs.clone().inner());
         let mut seed = vec![T::default(); trace.outputs.len()];
         let score = score(loss, &trace.outputs, self.output_width(), targets, Some(&mut seed))?;
-        Ok(Pass { score, trace, outputs, seed, parameters, leaves, captured, uses: self.uses.clone() })
+        let uses = self.uses.clone();
+        let graph = Graph { outputs, seed, parameters, leaves, captured, uses };
+        Ok(Pass { score, trace, backward: Backward::Graph(graph) })
+    }
+
+    /// The use of the device, if the network is that and nothing else.
+    pub(crate) fn bare(&self) -> Option<&Use> {
+        let [Instruction { op: Op::Device { use_index: 0 }, .. }] = self.program.instructions.as_slice() else {
+            return None;
+        };
+        self.program.uses.first().filter(|site| site.features == site.d_in && site.out == site.d_out)
+    }
+
+    /// As `forward_train`, without a graph and in double precision: there is nothing to differentiate.
+    fn forward_bare(
+        &self,
+        site: &Use,
+        inputs: &[T],
+        targets: Targets<'_, T>,
+        loss: Loss,
+        hook: &Arc<dyn DeviceHook>,
+    ) -> Result<Pass<T>, Error> {
+        let samples = self.samples(inputs)?;
+        let rows = samples * site.rows_per_sample;
+        let data: Vec<f64> = inputs.iter().map(|&v| v.into()).collect();
+        let x = Matrix { rows, columns: site.d_in, data: data.into() };
+        let asked = hook.forward(0, x).and_then(|y| checked(y, rows, site.d_out, "outputs"));
+        let y = asked.map_err(|source| Error::of_use(site, 0, source))?;
+        let mut cotangent = Matrix::zeros(rows, site.d_out);
+        let score = score(loss, &y.data, self.output_width(), targets, Some(&mut cotangent.data))?;
+        let trace = Trace {
+            samples,
+            loss,
+            targets: Kept::of(targets),
+            outputs: y.data.iter().map(|&v| T::of(v)).collect(),
+            bare: Some(y.data.into()),
+            snapshots: Vec::new(),
+            masks: Vec::new(),
+            statistics: Vec::new(),
+        };
+        Ok(Pass { score, trace, backward: Backward::Bare(cotangent) })
     }
 }
 
@@ -144,7 +205,14 @@ impl<T: Scalar> Pass<T> {
     /// # Errors
     /// [`Error::Device`] with the first thing that a surrogate said.
     pub fn backward(self) -> Result<Trained<T>, Error> {
-        let Pass { score, trace, outputs, seed, parameters, leaves, captured, uses } = self;
+        let Pass { score, trace, backward } = self;
+        let Graph { outputs, seed, parameters, leaves, captured, uses } = match backward {
+            Backward::Graph(graph) => graph,
+            Backward::Bare(cotangent) => {
+                let gradients = Gradients { values: Vec::new(), statistics: Vec::new() };
+                return Ok(Trained { score, gradients, cotangents: vec![cotangent], trace });
+            }
+        };
         let mut gradients: Vec<Vec<T>> = Vec::with_capacity(parameters.len());
         let mut from_leaves = Vec::new();
         // without parameters and devices there is no graph

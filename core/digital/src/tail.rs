@@ -42,12 +42,16 @@ impl<T: Scalar> Network<T> {
         y: &Matrix,
         hook: &dyn DeviceHook,
     ) -> Result<f64, Error> {
-        let (site, snapshot) = self.at(trace, use_index)?;
+        let site = self.site(use_index)?;
         let rows = trace.samples * site.rows_per_sample;
         if (y.rows, y.columns) != (rows, site.d_out) {
             let message = format!("device outputs of shape [{}, {}] for [{rows}, {}]", y.rows, y.columns, site.d_out);
             return Err(Error::Input(message));
         }
+        if trace.bare.is_some() {
+            return Ok(score(trace.loss, &y.data, self.output_width(), trace.targets.targets(), None)?.loss());
+        }
+        let snapshot = self.snapshot(trace, use_index)?;
         let value = device_output::<T>(y, trace.samples, site);
         let mut mode = Mode::Tail { hook, trace };
         let parameters: Vec<_> = self.parameters.iter().map(|parameter| parameter.tensor.clone()).collect();
@@ -65,6 +69,9 @@ impl<T: Scalar> Network<T> {
     /// `hook.backward`. Batch statistics are held as they were, so that samples are independent of each other. Where a
     /// device gets several vectors of one sample, each row has its own factor and terms between rows are left out.
     ///
+    /// Where the network is the device and nothing else, each position of its outputs is a row of its own: `d_out` is the width
+    /// of a position, and the rows of the device's outputs are parted into such.
+    ///
     /// # Errors
     /// [`Error::Input`] if there is no such use, [`Error::Device`] for what a surrogate said.
     pub fn fim_factor(
@@ -73,7 +80,10 @@ impl<T: Scalar> Network<T> {
         use_index: usize,
         hook: &Arc<dyn DeviceHook>,
     ) -> Result<FimFactor, Error> {
-        let (site, _) = self.at(trace, use_index)?;
+        if let Some(outputs) = &trace.bare {
+            return Ok(self.bare_factor(trace.loss, outputs));
+        }
+        let site = self.site(use_index)?;
         let k = trace.outputs.len() / trace.samples;
         let rows = trace.samples * site.rows_per_sample;
         let weight = match trace.loss {
@@ -91,13 +101,36 @@ impl<T: Scalar> Network<T> {
         Ok(factor)
     }
 
-    fn at<'a>(
-        &'a self,
-        trace: &'a Trace<T>,
-        use_index: usize,
-    ) -> Result<(&'a crate::Use, &'a crate::pass::Snapshot), Error> {
-        let found = self.program.uses.get(use_index).zip(trace.snapshots.get(use_index));
-        found.ok_or_else(|| Error::Input(format!("device use {use_index} of {}", self.uses.len())))
+    /// R_F itself, position by position.
+    fn bare_factor(&self, loss: Loss, outputs: &[f64]) -> FimFactor {
+        let k = self.output_width();
+        let rows = outputs.len() / k;
+        let mut values = vec![0.0; rows * k * k];
+        let mut p = vec![0.0; k];
+        for (z, r) in outputs.chunks_exact(k).zip(values.chunks_exact_mut(k * k)) {
+            match loss {
+                Loss::Mse => (0..k).for_each(|i| r[i * k + i] = 1.0),
+                Loss::CrossEntropy => {
+                    softmax(z, &mut p);
+                    (0..k).for_each(|class| root_row(&p, class, &mut r[class * k..(class + 1) * k]));
+                }
+            }
+        }
+        let weight = match loss {
+            Loss::CrossEntropy => 1.0 / rows as f64,
+            Loss::Mse => 2.0 / outputs.len() as f64,
+        };
+        FimFactor { rows, k, d_out: k, values, weight }
+    }
+
+    fn site(&self, use_index: usize) -> Result<&crate::Use, Error> {
+        let site = self.program.uses.get(use_index);
+        site.ok_or_else(|| Error::Input(format!("device use {use_index} of {}", self.uses.len())))
+    }
+
+    fn snapshot<'a>(&self, trace: &'a Trace<T>, use_index: usize) -> Result<&'a crate::pass::Snapshot, Error> {
+        let snapshot = trace.snapshots.get(use_index);
+        snapshot.ok_or_else(|| Error::Input(format!("device use {use_index} of {}", trace.snapshots.len())))
     }
 
     /// Row `output` of R_F for every sample: what a backward pass starts from.
@@ -114,10 +147,7 @@ impl<T: Scalar> Network<T> {
                     let (position, class) = (output / width, output % width);
                     let part = position * width..(position + 1) * width;
                     softmax(&outputs[part.clone()], &mut p);
-                    let root = p[class].sqrt();
-                    for (j, slot) in seed[part].iter_mut().enumerate() {
-                        *slot = T::of(root * (f64::from(j == class) - p[j]));
-                    }
+                    root_row(&p, class, &mut seed[part]);
                 }
             }
         }
@@ -132,7 +162,7 @@ impl<T: Scalar> Network<T> {
         seed: Vec<T>,
         hook: &Arc<dyn DeviceHook>,
     ) -> Result<Matrix, Error> {
-        let (site, snapshot) = self.at(trace, use_index)?;
+        let (site, snapshot) = (self.site(use_index)?, self.snapshot(trace, use_index)?);
         let captured = Arc::new(Mutex::new(Captured { cotangents: vec![None; self.uses.len()], error: None }));
         let mut mode = Mode::Linearise { hook, captured: &captured, trace };
         let parameters: Vec<_> = self.parameters.iter().map(|parameter| parameter.tensor.clone()).collect();
@@ -149,4 +179,10 @@ impl<T: Scalar> Network<T> {
         checked(gradient.unwrap_or_else(|| Matrix::zeros(rows, site.d_out)), rows, site.d_out, "a gradient")
             .map_err(|source| Error::of_use(site, use_index, source))
     }
+}
+
+/// Row `class` of diag(sqrt p)(I - 1 p^T), whose square is diag(p) - p p^T.
+fn root_row<T: Scalar>(p: &[f64], class: usize, row: &mut [T]) {
+    let root = p[class].sqrt();
+    row.iter_mut().enumerate().for_each(|(j, slot)| *slot = T::of(root * (f64::from(j == class) - p[j])));
 }

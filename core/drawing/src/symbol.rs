@@ -71,6 +71,7 @@ impl<'a> Symbol<'a> {
             Kind::Mesh(_) => "mesh".into(),
             Kind::MrrBank(_) => "mrr_bank".into(),
             Kind::SlmMatvec(_) => "slm_matvec".into(),
+            Kind::Weights(_) => "weights".into(),
             Kind::Primitive(name) => (*name).into(),
             Kind::Imported(imported) => imported.name.clone(),
             Kind::FreeSpace(element) => match element {

@@ -4,6 +4,7 @@
 //!   compiled once for each of them.
 //! - [`trig`]: sine and cosine of slices.
 //! - [`mesh`]: meshes of 2x2 cells.
+//! - [`network`]: the layers of networks, on samples side by side.
 //!
 //! A result does not depend on what is computed beside it: each number is made by the same operations wherever it
 //! stands in a slice, a batch or a tile. Results of different levels differ by rounding.
@@ -14,6 +15,7 @@
 mod buffer;
 mod level;
 pub mod mesh;
+pub mod network;
 mod product;
 mod real;
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! f32 and f64.
 
 use crate::{
-    Arch, trig,
+    Arch,
+    network::{Apply, Lanes},
+    trig,
     vector::{Simd, Vector},
 };
 use std::{
@@ -93,6 +95,10 @@ pub trait Real:
     /// (sin, cos), to the precision of these numbers.
     #[doc(hidden)]
     fn sin_cos<A: Arch>(phase: Self::Phase) -> (Self, Self);
+
+    /// Not generic, so that this kernel is compiled with this crate and not with each that uses it.
+    #[doc(hidden)]
+    fn contract(lanes: Lanes, what: Apply<'_, Self>);
 }
 
 macro_rules! real {
@@ -122,6 +128,11 @@ macro_rules! real {
             #[inline(always)]
             fn power_of_two(exponent: i32) -> Self {
                 $real::from_bits(<$bits>::from(($bias + exponent) as u16) << $mantissa)
+            }
+
+            #[inline(never)]
+            fn contract(lanes: Lanes, what: Apply<'_, Self>) {
+                lanes.dispatch(what);
             }
 
             $($phases)*

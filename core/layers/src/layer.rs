@@ -134,6 +134,11 @@ pub enum Layer {
     Softmax,
     /// All axes become one.
     Flatten,
+    /// The same elements, in order, in another shape.
+    Reshape {
+        /// The shape, of one to three axes.
+        shape: Vec<usize>,
+    },
     /// `[channels, height, width]` as positions with features: `[height x width, channels]`.
     Tokens,
     /// Mean over all axes but the last: `[positions, features]` to `[features]`.
@@ -250,6 +255,7 @@ impl Layer {
             Layer::Sine => "sine",
             Layer::Softmax => "softmax",
             Layer::Flatten => "flatten",
+            Layer::Reshape { .. } => "reshape",
             Layer::Tokens => "tokens",
             Layer::Mean => "mean",
             Layer::Mixer { .. } => "mixer",

@@ -3,7 +3,7 @@
 //! from the middle of a network.
 
 use crate::{Layer, LayerShape, Recurrence, shape::tensor_train};
-use std::collections::HashMap;
+use std::{collections::HashMap, f64::consts::TAU};
 
 type Widths<'w> = &'w dyn Fn(&str) -> Option<(usize, usize)>;
 
@@ -137,7 +137,7 @@ pub enum Element {
 }
 
 /// An operation and the layer that it comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Instruction {
     /// What is done.
     pub op: Op,
@@ -181,8 +181,29 @@ pub enum Initial {
     Phase,
 }
 
+impl Initial {
+    /// `len` values, made of a source of uniform numbers in [0, 1), by index, and of one of standard normal ones.
+    pub fn values(self, len: usize, uniform: impl Fn(u64) -> f64, normal: impl FnOnce(&mut [f64])) -> Vec<f64> {
+        let signed = |i: u64| 2.0 * uniform(i) - 1.0;
+        match self {
+            Initial::Constant(value) => vec![value; len],
+            Initial::FanIn(fan) => {
+                let bound = 1.0 / (fan as f64).sqrt();
+                (0..len as u64).map(|i| bound * signed(i)).collect()
+            }
+            Initial::Phase => (0..len as u64).map(|i| TAU * uniform(i)).collect(),
+            Initial::Normal(std) => {
+                let mut values = vec![0.0; len];
+                normal(&mut values);
+                values.iter_mut().for_each(|v| *v *= std);
+                values
+            }
+        }
+    }
+}
+
 /// A parameter before it has values. All are matrices; vectors are rows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Weight {
     /// `layers.3.weight`: the path of its layer, and its own name.
     pub name: String,
@@ -205,7 +226,7 @@ impl Weight {
 }
 
 /// A network without its values.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Program {
     /// In order.
     pub instructions: Vec<Instruction>,
@@ -477,7 +498,7 @@ impl<'a> Compiler<'a, '_> {
             Layer::Relu => Op::Relu,
             Layer::Gelu => Op::Gelu,
             Layer::Softmax => Op::Softmax { features },
-            Layer::Flatten => return,
+            Layer::Flatten | Layer::Reshape { .. } => return,
             &Layer::Embedding { vocabulary, dim } => {
                 let weight = self.parameter(&owner, "weight", [vocabulary, dim], Initial::Normal(1.0));
                 Op::Embedding { weight, vocabulary, dim }

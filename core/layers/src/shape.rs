@@ -204,6 +204,14 @@ impl<'a> Walk<'a, '_> {
                 return Err(format!("`p` must be at least 0 and less than 1, found {p}"));
             }
             Layer::Flatten => (vec![input.iter().product()], 0),
+            Layer::Reshape { shape } => {
+                let (elements, found) =
+                    (shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis)), input.iter().product());
+                if shape.is_empty() || shape.len() > 3 || elements != Some(found) {
+                    return Err(format!("`shape` {shape:?} does not hold the {found} elements of the shape {input:?}"));
+                }
+                (shape.clone(), 0)
+            }
             Layer::Embedding { vocabulary, dim } => {
                 at_least_one("vocabulary", *vocabulary)?;
                 at_least_one("dim", *dim)?;
@@ -436,6 +444,7 @@ mod tests {
             "[{{conv2d: {{out: 32, kernel: 4, stride: 4}}}}, tokens, {block}, {block}, {block}, layer_norm, mean, {{linear: {{out: 10}}}}]"
         );
         assert_eq!(ends(&mixer, &[3, 32, 32]).unwrap(), (vec![10], 33_642));
+        assert_eq!(ends("[{reshape: {shape: [2, 6]}}]", &[3, 4]).unwrap().0, [2, 6]);
         assert_eq!(ends("[complex, magnitude, complex, power]", &[3, 4]).unwrap(), (vec![3, 4], 0));
         assert_eq!(ends("[{device: {name: mesh}}]", &[3, 5, 7]).unwrap().0, [3, 5, 48]);
         assert_eq!(
@@ -484,6 +493,7 @@ mod tests {
             ("[{linear: {out: 1000000000000}}]", &[4], &[0], "too large"),
             ("[{linear: {out: 4, share: a}}, {linear: {out: 5, share: a}}]", &[4], &[1], "before 4 to 4"),
             ("[relu]", &[0], &[], "length 0"),
+            ("[{reshape: {shape: [2, 3]}}]", &[5], &[0], "does not hold the 5 elements"),
             ("[{tt: {modes_in: [2, 2], modes_out: [2, 2], ranks: 2}}]", &[5], &[0], "make 4 features, but 5"),
             ("[{tt: {modes_in: [2, 2], modes_out: [2, 2], ranks: [2, 2]}}]", &[4], &[0], "has 1 ranks, found 2"),
             ("[{tt: {modes_in: [2, 2], modes_out: [4], ranks: 2}}]", &[4], &[0], "found 2 and 1"),

@@ -1,7 +1,9 @@
 //! The flattened circuit as overlays see it: which places a path names.
 
 use crate::circuit::{FreeSpace, Kind, Mesh, ParameterKind, Port, SlmKind};
+use crate::library::own_name;
 use blackbeam_components::Unit;
+use blackbeam_layers::program::Weight;
 use blackbeam_schematic::{Flat, Index, Inside, Leaf, Selector, Slot, SlotValue, glob};
 use blackbeam_source::did_you_mean;
 use std::cell::Cell;
@@ -99,13 +101,15 @@ pub(crate) struct Scene<'a> {
     /// Slots of sub-circuits that are phases.
     phases: Vec<bool>,
     work: Cell<usize>,
+    /// The device is a network: its layers join the instances.
+    pub(crate) network: bool,
 }
 
 impl<'a> Scene<'a> {
     pub(crate) fn new(flat: &'a Flat, kinds: &'a [Kind], ports: &'a [(String, Port)]) -> Self {
         let port_places = ports.iter().enumerate().map(|(k, (name, _))| (name.as_str(), k)).collect();
         let (selector, phases, work) = (Selector::new(flat), phases(flat), Cell::new(0));
-        Scene { flat, kinds, ports, pairs: Vec::new(), selector, port_places, phases, work }
+        Scene { flat, kinds, ports, pairs: Vec::new(), selector, port_places, phases, work, network: false }
     }
 
     /// The outer port of a name.
@@ -253,6 +257,8 @@ impl<'a> Scene<'a> {
                 "phi" => ParameterKind::Phi,
                 _ => ParameterKind::Gamma,
             }),
+            Some(Kind::Weights(_)) if name == "phase" => SlotKind::Generator(ParameterKind::WeightPhase),
+            Some(Kind::Weights(_)) => SlotKind::Generator(ParameterKind::Weight),
             Some(Kind::MrrBank(_)) => SlotKind::Generator(ParameterKind::RingPhase),
             Some(Kind::SlmMatvec(_)) => SlotKind::Generator(ParameterKind::PixelPhase),
             Some(Kind::FreeSpace(FreeSpace::Slm { .. })) if name == "amplitude" => {
@@ -266,7 +272,12 @@ impl<'a> Scene<'a> {
 
     /// True for phases.
     pub(crate) fn is_phase(&self, slot: usize) -> bool {
-        !matches!(self.slot_kind(slot), SlotKind::Other | SlotKind::Generator(ParameterKind::PixelAmplitude))
+        let is_number = |kind| matches!(kind, ParameterKind::PixelAmplitude | ParameterKind::Weight);
+        match self.slot_kind(slot) {
+            SlotKind::Other => false,
+            SlotKind::Generator(kind) => !is_number(kind),
+            SlotKind::Phase => true,
+        }
     }
 
     /// The setting of the catalogue that a slot is.
@@ -358,6 +369,13 @@ fn names_inside(kind: &Kind) -> Vec<String> {
             SlmKind::Complex => vec![grid("phase", *rows, *columns), grid("amplitude", *rows, *columns)],
         },
         Kind::FreeSpace(FreeSpace::Camera { shape: [rows, columns], .. }) => vec![grid("bin", *rows, *columns)],
+        Kind::Weights(weights) => {
+            let name = |weight: &Weight| match weight.shape {
+                [1, columns] => format!("{}<0-{}>", own_name(weight), columns - 1),
+                [rows, columns] => grid(own_name(weight), rows, columns),
+            };
+            weights.iter().map(name).collect()
+        }
         _ => Vec::new(),
     }
 }

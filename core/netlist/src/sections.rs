@@ -82,12 +82,6 @@ pub(crate) fn split(source: &Source, root: Node, found: &mut Diagnostics) -> Opt
             sections.push((key, node));
         }
     }
-    if let Some(at) = sections.iter().position(|(key, _)| key.name == "network") {
-        let (key, _) = sections.remove(at);
-        let message = "`network` is not supported yet by this version";
-        let error = Diagnostic::error("not-supported-yet", message).at(key.span);
-        found.push(error.help("describe the circuit with `instances`, and put the layers into the experiment file"));
-    }
     let strict = sections.iter().any(|(key, _)| key.name == "ddl");
     let mut overlay = Node { span: circuit.span, value: Value::Map(sections) };
     alias::normalise(&mut overlay, found);

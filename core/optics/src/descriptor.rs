@@ -67,7 +67,7 @@ pub(crate) fn describe(circuit: &Circuit, model: &Model, gains_move: bool) -> De
     let linear = model.linear();
     let program = match &model.program {
         Program::Linear(program) => program.structure(),
-        Program::Bench(_) => 0,
+        Program::Bench(_) | Program::Layers(_) => 0,
     };
     let mut flags = structure::DETERMINISTIC | program;
     if linear {
@@ -93,6 +93,9 @@ pub(crate) fn describe(circuit: &Circuit, model: &Model, gains_move: bool) -> De
         if encoder.plain() && encoder.even() && detector.plain() && program & structure::RECIPROCAL != 0 {
             able |= can::BACKWARD;
         }
+    }
+    if matches!(model.program, Program::Layers(_)) {
+        able &= !can::EXACT_VJP;
     }
     if detector.follows() {
         able |= can::FULL_SCALE;

@@ -351,6 +351,10 @@ impl<T: Element> Device for Engine<T> {
         dparams: &mut [f64],
         call: &Call,
     ) -> Result<()> {
+        if !self.descriptor.can(can::EXACT_VJP) {
+            let message = "a network on a device has no exact gradient: it runs forwards only";
+            return Err(PluginError::new(Code::UNSUPPORTED, message));
+        }
         let (d_in, d_out) = (self.descriptor.input.width, self.descriptor.output.width);
         let (x, dy) = (inputs::<T>(&x, d_in)?, inputs::<T>(&dy, d_out)?);
         if x.len() / d_in != dy.len() / d_out || dparams.len() != self.model.trainable.len() {

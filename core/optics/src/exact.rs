@@ -199,6 +199,11 @@ impl Model {
             (Medium::Bench(loaded), Program::Bench(bench)) => {
                 bench.apply(loaded, &self.complex_field(encoded), &mut fields, &mut loaded.workspace())?;
             }
+            (Medium::Layers(loaded), Program::Layers(layers)) => {
+                let mut packed = blackbeam_forward::Packed::default();
+                layers.pack(encoded, &mut packed);
+                layers.run(loaded, &packed, &mut fields, &mut blackbeam_forward::Work::default());
+            }
             _ => unreachable!("what light meets is made by the program"),
         }
         Ok(fields)

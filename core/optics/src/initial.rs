@@ -56,6 +56,7 @@ pub(crate) fn values(
                 return Err(PluginError::settings(message));
             }
             Init::Settings => settings(circuit, block, seed, target)?,
+            Init::Layers => layers(circuit, block, root.named("weights"), target)?,
             Init::Resonance => resonant.extend(range.clone()),
         }
     }
@@ -111,6 +112,26 @@ fn haar(
             // Output phases are uniform.
             Some(gamma) => TAU * key.named("gamma").uniform(gamma as u64),
         };
+    }
+    Ok(())
+}
+
+/// Weights of the layers of a network, each from a stream named after it.
+fn layers(circuit: &Circuit, block: &ParameterBlock, key: Key, target: &mut [f64]) -> Result<()> {
+    let none = || PluginError::settings("`init` of layers is for the weights of a network");
+    let network = circuit.network.as_ref().ok_or_else(none)?;
+    let mut known: (usize, Vec<f64>) = (0, Vec::new());
+    for (k, value) in target.iter_mut().enumerate() {
+        let slot = targets(block, k).first().copied().unwrap_or(usize::MAX);
+        if !(known.0..known.0 + known.1.len()).contains(&slot) {
+            let mut weights = network.weights.iter().zip(&network.program.weights);
+            let (start, weight) =
+                weights.find(|(start, w)| (**start..**start + w.len()).contains(&slot)).ok_or_else(none)?;
+            let key = key.named(&weight.name);
+            let values = weight.initial.values(weight.len(), |i| key.uniform(i), |v| key.fill_normal(0, v));
+            known = (*start, values);
+        }
+        *value = known.1[slot - known.0];
     }
     Ok(())
 }

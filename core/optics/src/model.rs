@@ -168,6 +168,7 @@ impl Program {
         match self {
             Program::Linear(program) => program.shape(),
             Program::Bench(bench) => bench.shape(),
+            Program::Layers(layers) => layers.shape(),
         }
     }
 
@@ -175,6 +176,7 @@ impl Program {
         match self {
             Program::Linear(program) => program.complex(),
             Program::Bench(_) => true,
+            Program::Layers(_) => false,
         }
     }
 
@@ -184,7 +186,7 @@ impl Program {
 
     fn camera_pixels(&self) -> usize {
         match self {
-            Program::Linear(_) => 0,
+            Program::Linear(_) | Program::Layers(_) => 0,
             Program::Bench(bench) => bench.camera_pixels,
         }
     }
@@ -194,7 +196,7 @@ impl Program {
             Program::Linear(program) if program.photocurrents() => Signal::Reals,
             Program::Linear(program) if program.incoherent() => Signal::Powers,
             Program::Linear(program) if program.complex() => Signal::Fields,
-            Program::Linear(_) => Signal::Reals,
+            Program::Linear(_) | Program::Layers(_) => Signal::Reals,
             Program::Bench(bench) if bench.powers() => Signal::Powers,
             Program::Bench(_) => Signal::Fields,
         }

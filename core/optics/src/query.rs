@@ -8,10 +8,11 @@ use crate::{
         setpoint::SetPointRoom,
     },
     model::{Instant, Model},
-    program::{BenchRoom, Field, Loaded, Program},
+    program::{BenchRoom, Field, Loaded, LoadedLayers, Program},
     slots::Moved,
     transfer::assemble,
 };
+use blackbeam_forward::{Packed, Work};
 use blackbeam_kernels::{Buffer, Level, Product, Real, mesh};
 use blackbeam_plugin::{ArrayView, ArrayViewMut, Code, PluginError, Result};
 use num_complex::Complex64;
@@ -70,6 +71,8 @@ pub(crate) enum Medium<T: Real> {
     Mesh(Box<mesh::Loaded<T>>),
     /// Free space.
     Bench(Box<Loaded>),
+    /// The layers of a network.
+    Layers(Box<LoadedLayers<T>>),
 }
 
 impl<T: Real> Default for Medium<T> {
@@ -100,6 +103,8 @@ pub(crate) struct Room<T> {
 struct Way<T> {
     tile: Buffer<T>,
     bench: BenchRoom,
+    packed: Packed<T>,
+    layers: Work<T>,
 }
 
 /// Memory for threads: as many pieces as were ever used at the same time.
@@ -132,6 +137,8 @@ pub(crate) enum Rows<'a, T> {
     Asked(&'a [T]),
     /// Encoded already, [rows, sent]: where that is the same for every call.
     Encoded(&'a [T]),
+    /// Encoded already, as the kernels of a network take them.
+    Packed(&'a Packed<T>),
 }
 
 impl Model {
@@ -202,6 +209,14 @@ impl Model {
                 *medium = Medium::Bench(Box::new(bench.load(slots, shift_um)?));
                 return Ok(());
             }
+            Program::Layers(layers) => {
+                if !matches!(medium, Medium::Layers(_)) {
+                    *medium = Medium::Layers(Box::default());
+                }
+                let Medium::Layers(loaded) = medium else { unreachable!("just made") };
+                layers.load(slots, shift_um, loaded);
+                return Ok(());
+            }
         };
         if let (Some((program, mine)), true) = (program.mesh(), direct) {
             if !matches!(medium, Medium::Mesh(_)) {
@@ -245,6 +260,9 @@ impl Model {
             Medium::Matrix(m) if query.backward => (m.inputs(), m.outputs()),
             _ => (self.encoder.width, self.detector.width()),
         };
+        if let Rows::Packed(packed) = rows {
+            return self.read_packed(query, packed, (first, d_out), y, room);
+        }
         let most = (CHUNK_READ / d_out.max(1)).clamp(1, CHUNK);
         for (chunk, y) in y.chunks_mut(most * d_out).enumerate() {
             let here = chunk * most..chunk * most + y.len() / d_out;
@@ -261,6 +279,7 @@ impl Model {
                         room,
                     )?;
                 }
+                Rows::Packed(_) => unreachable!("read above"),
                 Rows::Asked(x) => {
                     let x = &x[here.start * width..here.end * width];
                     for &part in self.encoder.parts() {
@@ -283,6 +302,36 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// Answers a packed batch as a whole: a network reads reals, one for one.
+    fn read_packed<T: Element>(
+        &self,
+        query: &Query<'_, T>,
+        packed: &Packed<T>,
+        (first, d_out): (u64, usize),
+        y: &mut [T],
+        room: &mut Room<T>,
+    ) -> Result<()> {
+        let (Medium::Layers(loaded), Program::Layers(layers)) = (query.medium, &self.program) else {
+            unreachable!("only the inputs of a network are packed")
+        };
+        layers.run(loaded, packed, y, &mut room.way.layers);
+        debug_assert!(self.detector.copies() && self.detector.width() == d_out);
+        if !self.detector.transparent(&query.detection) {
+            self.detector.detect_here(y, query.detection, Part::Whole, first, &mut room.detector);
+        }
+        Ok(())
+    }
+
+    /// Packs a batch for all sets of a call, where it is the same for every call.
+    pub fn pack_all<T: Element>(&self, encoded: &[T], packed: &mut Packed<T>) -> bool {
+        let Program::Layers(layers) = &self.program else { return false };
+        let copied = self.detector.copies();
+        if copied {
+            layers.pack(encoded, packed);
+        }
+        copied
     }
 
     /// Sends a chunk and reads it; the second vector of a differential input is taken away from the first.
@@ -327,7 +376,7 @@ impl Model {
         medium: &Medium<T>,
         encoded: &[T],
         fields: &mut [T],
-        Way { tile, bench: room }: &mut Way<T>,
+        Way { tile, bench: room, packed, layers: work }: &mut Way<T>,
     ) -> Result<()> {
         match (medium, &self.program) {
             (Medium::Matrix(product), _) => product.apply(Level::best(), encoded, fields),
@@ -343,6 +392,10 @@ impl Model {
             }
             (Medium::Bench(loaded), Program::Bench(bench)) => {
                 bench.apply_rows(loaded, (encoded, self.encoder.pairs), fields, room)?;
+            }
+            (Medium::Layers(loaded), Program::Layers(layers)) => {
+                layers.pack(encoded, packed);
+                layers.run(loaded, packed, fields, work);
             }
             _ => unreachable!("what light meets is made by the program"),
         }

@@ -10,6 +10,7 @@ use crate::{
     model::Instant,
     query::{Element, Medium, Query, Room, Rows},
 };
+use blackbeam_forward::Packed;
 use blackbeam_plugin::{Applied, Call, Code, Form, ParameterSet, PluginError, RVec, Result};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -44,6 +45,8 @@ impl<T: Element> Default for Desk<T> {
 pub(crate) struct Shelf<T> {
     /// The batch, encoded, where that is the same for all configurations.
     encoded: Vec<T>,
+    /// As the kernels of a network take it.
+    packed: Packed<T>,
     instants: Vec<Instant>,
     written: Vec<Configured>,
 }
@@ -129,7 +132,11 @@ impl<T: Element> Engine<T> {
         let rows = if shared {
             let keys = self.model.encoder.keys(&asked.calls[0]);
             self.desks.with(|desk| self.model.encode_all(asked.x, keys, &mut shelf.encoded, &mut desk.room));
-            Rows::Encoded(&shelf.encoded[..])
+            if self.model.pack_all(&shelf.encoded, &mut shelf.packed) {
+                Rows::Packed(&shelf.packed)
+            } else {
+                Rows::Encoded(&shelf.encoded[..])
+            }
         } else {
             Rows::Asked(asked.x)
         };

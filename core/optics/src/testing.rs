@@ -57,6 +57,7 @@ pub(crate) fn circuit(instances: Vec<Instance>, ports: Vec<Port>, lit: usize, re
     let read = (lit..ports.len()).collect();
     let name = |(i, port): (usize, Port)| OuterPort { name: format!("p{i}"), port };
     Circuit {
+        network: None,
         name: "device".into(),
         seed: 1,
         environment: Environment { wavelengths_um: vec![1.55], channels: false, temperature_k: 300.0 },

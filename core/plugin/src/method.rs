@@ -226,7 +226,8 @@ pub struct Context<'a> {
     pub cotangent: ArrayView<'a>,
     /// Loss of the step.
     pub loss: f64,
-    /// R [batch, k, d_out] with R^T R the output Fisher information of each row.
+    /// R [rows, k, width] with R^T R the output Fisher information of each row: `width` outputs, which are all d_out of them, or,
+    /// where the outputs of a vector are positions that the loss takes one by one, those of a position.
     pub fim_factor: ArrayView<'a>,
     /// What makes a curvature of the loss of it: with J_b the Jacobian of row b of the outputs, the Gauss-Newton matrix of the
     /// step's loss is fim_weight sum_b J_b^T R_b^T R_b J_b. 1 over the number of samples (and positions) for cross-entropy,

@@ -2,7 +2,7 @@
 
 use crate::Expansion;
 use crate::book::{Elements, End, Target};
-use crate::files::entries;
+use crate::files::{Kind, entries};
 use crate::groups::Groups;
 use crate::read::{Origin, Reader};
 use crate::reference::{self, Names, shorten};
@@ -60,15 +60,17 @@ impl<'a> Reader<'a, '_, '_> {
         let errors = self.report.found.count(Severity::Error);
         let groups = Groups::new(self.definitions[k].instances.len() + 1);
         let mut joins = Joins { groups, ..Joins::default() };
+        let mut open = false;
         match std::mem::replace(&mut self.origins[k], Origin::Made(Expansion::default())) {
             Origin::Text(body) => {
+                open = self.options.open && body.kind == Kind::Top;
                 self.links(k, body.node, &mut joins);
                 self.outer_ports(k, body.node, &mut joins, body.kind);
             }
             Origin::Made(expansion) => self.expanded_links(k, &expansion, &mut joins),
         }
         self.unknown(k, &mut joins);
-        if self.report.found.count(Severity::Error) == errors {
+        if !open && self.report.found.count(Severity::Error) == errors {
             self.unconnected(k, &joins);
         }
         self.definitions[k].links = joins.links;

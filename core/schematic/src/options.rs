@@ -20,6 +20,8 @@ pub struct Options<'a> {
     pub top_level: Option<&'a str>,
     /// Keys at the top level that the caller reads.
     pub sections: &'a [&'a str],
+    /// Something else joins the instances of the whole circuit: no port has to lead out or to be joined.
+    pub open: bool,
     /// Units of the settings of catalogue components.
     pub units: Units,
 }
@@ -33,6 +35,7 @@ impl Default for Options<'_> {
             files: &Nothing,
             top_level: None,
             sections: &[],
+            open: false,
             units: Units::default(),
         }
     }

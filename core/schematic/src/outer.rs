@@ -107,7 +107,8 @@ impl<'a> Reader<'a, '_, '_> {
             definition.ports = PortTable::of_circuit(names);
             return;
         }
-        if definition.instances.is_empty() && self.report.found.has_errors() {
+        let open = self.options.open && kind == Kind::Top;
+        if open || definition.instances.is_empty() && self.report.found.has_errors() {
             return;
         }
         let message = format!("no port of `{}` leads out: light cannot get in", definition.name);

@@ -157,13 +157,16 @@ impl Jacobian {
     /// # Errors
     /// `SHAPE` if R does not fit.
     pub fn curvature(&self, context: &Context<'_>) -> Result<Mat<f64>> {
-        let (n, d_out, rows) = (self.rules.len(), self.d_out, self.y.len() / self.d_out.max(1));
+        let n = self.rules.len();
         let fim = context.fim_factor;
-        if (fim.dim(0), fim.dim(2)) != (rows, d_out) {
+        let (rows, d_out) = (fim.dim(0), fim.dim(2));
+        if rows * d_out != self.y.len() || !self.d_out.is_multiple_of(d_out) {
             let message = format!(
-                "{}: an output Fisher factor of shape {:?} for {rows} rows of {d_out} outputs",
+                "{}: an output Fisher factor of shape {:?} for {} outputs in rows of {}",
                 self.method,
-                fim.shape()
+                fim.shape(),
+                self.y.len(),
+                self.d_out
             );
             return Err(PluginError::new(Code::SHAPE, message));
         }

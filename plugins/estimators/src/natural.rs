@@ -240,7 +240,7 @@ impl Estimate {
     fn inverse_covariance(&self, jacobian: &Jacobian, context: &Context<'_>) -> Result<Cholesky> {
         let f = jacobian.curvature(context)?;
         let n = f.nrows();
-        let rows = context.y.dim(0) as f64;
+        let rows = context.fim_factor.dim(0) as f64;
         let trace = (0..n).map(|i| f[(i, i)]).sum::<f64>();
         // where nothing depends on the parameters there is nothing to scale
         let scale = if !self.settings.scale_free {

@@ -11,6 +11,11 @@ use crate::{Arch, Real};
 
 /// The vectors of a level.
 pub trait Simd: Arch {
+    /// How many of the widest vectors the processor keeps.
+    const REGISTERS: usize;
+    /// Half as many lanes take less time.
+    const HALVES: bool;
+
     type F64: Vector<Real = f64>;
     type HalfF64: Vector<Real = f64>;
     type F32: Vector<Real = f32>;
@@ -43,8 +48,14 @@ pub trait Vector: Copy {
     #[inline(always)]
     fn fence() {}
 
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
+    fn sqrt(self) -> Self;
+
+    /// The larger; `other` if one of them is no number.
+    fn max(self, other: Self) -> Self;
 
     /// self * factor + sum.
     fn fma(self, factor: Self, sum: Self) -> Self;

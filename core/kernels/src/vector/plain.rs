@@ -13,6 +13,8 @@ impl Arch for Plain {
 }
 
 impl Simd for Plain {
+    const REGISTERS: usize = 8; // of two registers each
+    const HALVES: bool = false;
     type F64 = Lanes<f64, 4>;
     type HalfF64 = Lanes<f64, 2>;
     type F32 = Lanes<f32, 8>;
@@ -58,6 +60,22 @@ macro_rules! plain_vector {
             }
 
             #[inline(always)]
+            fn add(mut self, other: Self) -> Self {
+                for i in 0..L {
+                    self.0[i] += other.0[i];
+                }
+                self
+            }
+
+            #[inline(always)]
+            fn sub(mut self, other: Self) -> Self {
+                for i in 0..L {
+                    self.0[i] -= other.0[i];
+                }
+                self
+            }
+
+            #[inline(always)]
             fn mul(mut self, other: Self) -> Self {
                 for i in 0..L {
                     self.0[i] *= other.0[i];
@@ -69,6 +87,22 @@ macro_rules! plain_vector {
             fn div(mut self, other: Self) -> Self {
                 for i in 0..L {
                     self.0[i] /= other.0[i];
+                }
+                self
+            }
+
+            #[inline(always)]
+            fn sqrt(mut self) -> Self {
+                for i in 0..L {
+                    self.0[i] = self.0[i].sqrt();
+                }
+                self
+            }
+
+            #[inline(always)]
+            fn max(mut self, other: Self) -> Self {
+                for i in 0..L {
+                    self.0[i] = if self.0[i] > other.0[i] { self.0[i] } else { other.0[i] };
                 }
                 self
             }

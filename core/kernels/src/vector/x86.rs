@@ -22,6 +22,8 @@ impl Arch for Avx512 {
 }
 
 impl Simd for Avx2 {
+    const REGISTERS: usize = 16;
+    const HALVES: bool = false;
     type F64 = F64x4;
     type HalfF64 = F64x2;
     type F32 = F32x8;
@@ -29,6 +31,8 @@ impl Simd for Avx2 {
 }
 
 impl Simd for Avx512 {
+    const REGISTERS: usize = 32;
+    const HALVES: bool = true;
     type F64 = F64x8;
     type HalfF64 = F64x4;
     type F32 = F32x16;
@@ -40,8 +44,8 @@ impl Simd for Avx512 {
 // are checked just before.
 macro_rules! vector {
     (
-        $name:ident, $inner:ident, $real:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $stream:ident, $mul:ident,
-        $div:ident, $fma:ident, $fnma:ident, |$a:ident, $b:ident| $zip:expr
+        $name:ident, $inner:ident, $real:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $stream:ident, $add:ident,
+        $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $max:ident, $fma:ident, $fnma:ident, |$a:ident, $b:ident| $zip:expr
     ) => {
         #[derive(Clone, Copy)]
         pub struct $name($inner);
@@ -87,6 +91,18 @@ macro_rules! vector {
             }
 
             #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                // SAFETY: see above.
+                $name(unsafe { $add(self.0, other.0) })
+            }
+
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                // SAFETY: see above.
+                $name(unsafe { $sub(self.0, other.0) })
+            }
+
+            #[inline(always)]
             fn mul(self, other: Self) -> Self {
                 // SAFETY: see above.
                 $name(unsafe { $mul(self.0, other.0) })
@@ -96,6 +112,18 @@ macro_rules! vector {
             fn div(self, other: Self) -> Self {
                 // SAFETY: see above.
                 $name(unsafe { $div(self.0, other.0) })
+            }
+
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                // SAFETY: see above.
+                $name(unsafe { $sqrt(self.0) })
+            }
+
+            #[inline(always)]
+            fn max(self, other: Self) -> Self {
+                // SAFETY: see above.
+                $name(unsafe { $max(self.0, other.0) })
             }
 
             #[inline(always)]
@@ -130,8 +158,12 @@ vector!(
     _mm_loadu_pd,
     _mm_storeu_pd,
     _mm_stream_pd,
+    _mm_add_pd,
+    _mm_sub_pd,
     _mm_mul_pd,
     _mm_div_pd,
+    _mm_sqrt_pd,
+    _mm_max_pd,
     _mm_fmadd_pd,
     _mm_fnmadd_pd,
     |a, b| (_mm_unpacklo_pd(a, b), _mm_unpackhi_pd(a, b))
@@ -146,8 +178,12 @@ vector!(
     _mm_loadu_ps,
     _mm_storeu_ps,
     _mm_stream_ps,
+    _mm_add_ps,
+    _mm_sub_ps,
     _mm_mul_ps,
     _mm_div_ps,
+    _mm_sqrt_ps,
+    _mm_max_ps,
     _mm_fmadd_ps,
     _mm_fnmadd_ps,
     |a, b| (_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b))
@@ -162,8 +198,12 @@ vector!(
     _mm256_loadu_pd,
     _mm256_storeu_pd,
     _mm256_stream_pd,
+    _mm256_add_pd,
+    _mm256_sub_pd,
     _mm256_mul_pd,
     _mm256_div_pd,
+    _mm256_sqrt_pd,
+    _mm256_max_pd,
     _mm256_fmadd_pd,
     _mm256_fnmadd_pd,
     |a, b| {
@@ -181,8 +221,12 @@ vector!(
     _mm256_loadu_ps,
     _mm256_storeu_ps,
     _mm256_stream_ps,
+    _mm256_add_ps,
+    _mm256_sub_ps,
     _mm256_mul_ps,
     _mm256_div_ps,
+    _mm256_sqrt_ps,
+    _mm256_max_ps,
     _mm256_fmadd_ps,
     _mm256_fnmadd_ps,
     |a, b| {
@@ -200,8 +244,12 @@ vector!(
     _mm512_loadu_pd,
     _mm512_storeu_pd,
     _mm512_stream_pd,
+    _mm512_add_pd,
+    _mm512_sub_pd,
     _mm512_mul_pd,
     _mm512_div_pd,
+    _mm512_sqrt_pd,
+    _mm512_max_pd,
     _mm512_fmadd_pd,
     _mm512_fnmadd_pd,
     |a, b| {
@@ -220,8 +268,12 @@ vector!(
     _mm512_loadu_ps,
     _mm512_storeu_ps,
     _mm512_stream_ps,
+    _mm512_add_ps,
+    _mm512_sub_ps,
     _mm512_mul_ps,
     _mm512_div_ps,
+    _mm512_sqrt_ps,
+    _mm512_max_ps,
     _mm512_fmadd_ps,
     _mm512_fnmadd_ps,
     |a, b| {

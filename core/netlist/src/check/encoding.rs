@@ -31,10 +31,13 @@ impl Check {
             source: Source { power_w: DEFAULT_POWER_W, rin_db_hz: f64::NEG_INFINITY, linewidth_hz: 0.0 },
         };
         let is_there = root.get("encoding").is_some_and(|node| !node.is_null());
+        if scene.network {
+            encoding.ports.clear();
+        }
         if is_there && let Some((node, entry)) = self.section::<EncodingEntry>(root, "encoding") {
             self.encoding_entry(&mut encoding, &entry, node, scene, environment);
         }
-        if !is_there && (lone.is_none() || encoding.ports.is_empty()) {
+        if !is_there && !scene.network && (lone.is_none() || encoding.ports.is_empty()) {
             return None;
         }
         if !environment.channels && environment.wavelengths_um.len() > 1 {
@@ -57,6 +60,7 @@ impl Check {
         let before = self.errors();
         match &entry.ports {
             Some(list) => encoding.ports = self.port_list(list, node.get("ports").unwrap_or(node), scene),
+            None if scene.network => {}
             None if encoding.ports.is_empty() && !self.blind => {
                 let error = Diagnostic::error("missing-key", "missing key `ports`").at(node.span);
                 self.found.push(error.help("say which outer ports x goes into, such as `ports: in0-7`"));
@@ -76,6 +80,15 @@ impl Check {
         if of_matrix && !matches!(encoding.mode, EncodingMode::Amplitude | EncodingMode::Intensity) {
             let message = "a weight bank or an SLM matrix takes real inputs: `amplitude` or `intensity`";
             self.error("mode", message, node.span_at(&["mode"]));
+        }
+        if scene.network && !matches!(encoding.mode, EncodingMode::Amplitude | EncodingMode::Intensity) {
+            let error = Diagnostic::error("mode", "a network takes real numbers: `amplitude` or `intensity`");
+            let error = error.at(node.span_at(&["mode"]));
+            self.found.push(
+                error.help(
+                    "its photonic layers take neighbours as (re, im) pairs; `complex` makes pairs of real numbers",
+                ),
+            );
         }
         if encoding.mode == EncodingMode::Differential && encoding.ports.len() % 2 == 1 && self.errors() == before {
             let message = format!("`differential` takes pairs of ports, {} are given", encoding.ports.len());
@@ -145,7 +158,7 @@ impl Check {
 /// The kind of the generator that is all of the device.
 pub(super) fn lone_generator<'a>(scene: &Scene<'a>) -> Option<&'a Kind> {
     match scene.kinds {
-        [kind @ (Kind::Mesh(_) | Kind::MrrBank(_) | Kind::SlmMatvec(_))] => Some(kind),
+        [kind @ (Kind::Mesh(_) | Kind::MrrBank(_) | Kind::SlmMatvec(_))] if !scene.network => Some(kind),
         _ => None,
     }
 }

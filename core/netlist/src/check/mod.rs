@@ -9,6 +9,7 @@ mod environment;
 mod events;
 mod initial;
 mod leaves;
+mod network;
 mod nonideal;
 mod numbers;
 mod order;
@@ -102,12 +103,20 @@ impl Check {
         let (solver, precision) = self.solver(root);
         let mut imports = self.imports(root, &environment);
         imports.add_mesh_files(&mut sections.circuit, &mut self.found);
-        let components = Components {
+        let mut components = Components {
             models: std::mem::take(&mut imports.models),
             failed: std::mem::take(&mut imports.failed),
+            weights: Vec::new(),
             length: units.length,
         };
-        let flat = self.flatten(sections, &components, &imports, units).filter(|_| components.failed.is_empty());
+        let network = self.network(root, &mut sections.circuit, &mut components);
+        let is_network = root.get("network").is_some();
+        // without its layers the instances of a network have no place
+        let flat = if is_network && network.is_none() {
+            None
+        } else {
+            self.flatten(sections, &components, &imports, units, is_network).filter(|_| components.failed.is_empty())
+        };
         // without the circuit names mean nothing: the sections are checked as far as that goes
         let leaves = flat.and_then(|flat| Some((self.leaves(&flat, &components)?, flat)));
         self.blind = leaves.is_none();
@@ -115,7 +124,9 @@ impl Check {
         let Leaves { kinds, instances, mut slots, ports, probes } = leaves;
         self.planes(&flat, &kinds);
         self.banks(&flat, &kinds, &environment);
+        let ports = if is_network { Vec::new() } else { ports };
         let mut scene = Scene::new(&flat, &kinds, &ports);
+        scene.network = is_network;
         let encoding = self.encoding(root, &scene, &environment);
         let (readout, outputs) = self.readout(root, &scene, &environment, encoding.as_ref());
         scene.pairs.clone_from(&outputs.pairs);
@@ -134,6 +145,7 @@ impl Check {
         if self.blind {
             return None;
         }
+        let network = network.and_then(|network| self.joined(network, root, &instances));
         let name = root.get("name").or(sections.circuit.get("name")).and_then(Node::as_str).map(String::from);
         Some(Circuit {
             name: name.or(flat.name.clone()).unwrap_or_else(|| stem(source.name())),
@@ -151,6 +163,7 @@ impl Check {
             nonideal,
             drift,
             events,
+            network,
             encoding,
             readout,
             timing: timing?,
@@ -163,6 +176,7 @@ impl Check {
         components: &Components,
         imports: &Imports,
         units: UnitFactors,
+        network: bool,
     ) -> Option<Flat> {
         let options = Options {
             strict: sections.strict,
@@ -170,6 +184,7 @@ impl Check {
             files: imports,
             top_level: None,
             sections: &OVERLAY,
+            open: network,
             units: Units { length: units.length, ..Units::default() },
         };
         let flat = blackbeam_schematic::flatten(&sections.circuit, &options, &mut self.found);

@@ -10,6 +10,9 @@ use blackbeam_components::Unit;
 use blackbeam_source::{Diagnostic, Key, Node, Span};
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI, TAU};
 
+/// Range of weights if the file gives none.
+const WEIGHTS: (f64, f64) = (-10.0, 10.0);
+
 /// A block, and where the file speaks of it.
 pub(super) struct Block {
     pub(super) span: Option<Span>,
@@ -296,13 +299,16 @@ fn default_block(scene: &Scene, kind: SlotKind, slots: Vec<usize>) -> ParameterB
                     (circle, AtRange::Wrap, Init::Number(init))
                 }
                 (ParameterKind::PixelPhase, _) => (circle, AtRange::Wrap, uniform),
+                (ParameterKind::Weight, _) => (WEIGHTS, AtRange::Clip, Init::Layers),
+                (ParameterKind::WeightPhase, _) => (circle, AtRange::Wrap, Init::Layers),
                 (ParameterKind::PixelAmplitude, _) => ((0.0, 1.0), AtRange::Clip, Init::Number(Number::Fixed(1.0))),
                 _ => (circle, AtRange::Wrap, Init::Number(Number::Fixed(0.0))),
             };
             (kind, range, at_range, init)
         }
     };
-    let unit = if matches!(kind, ParameterKind::Setting | ParameterKind::PixelAmplitude) { "" } else { "rad" };
+    let is_number = matches!(kind, ParameterKind::Setting | ParameterKind::PixelAmplitude | ParameterKind::Weight);
+    let unit = if is_number { "" } else { "rad" };
     ParameterBlock {
         kind,
         names: order::slot_names(scene, &slots),

@@ -177,7 +177,9 @@ impl Places<'_> {
         }
         match self.scene.slot_kind(slot) {
             SlotKind::Other | SlotKind::Phase if name == own => Ok(Hit::slots(Quantity::Slot, vec![slot])),
-            SlotKind::Other | SlotKind::Generator(ParameterKind::PixelAmplitude) if name == "phase" => {
+            SlotKind::Other | SlotKind::Generator(ParameterKind::PixelAmplitude | ParameterKind::Weight)
+                if name == "phase" =>
+            {
                 Err(Some(format!("`{}` is no phase", self.scene.slot_path(slot))))
             }
             _ if name == "phase" => Ok(Hit::slots(Quantity::Offset, vec![slot])),

@@ -46,7 +46,7 @@ impl Check {
             None => encoding.is_some_and(|encoding| encoding.ports.contains(&k)),
         };
         let mut readout = Readout {
-            ports: (0..scene.ports.len()).filter(|k| !is_in(*k)).collect(),
+            ports: (0..scene.ports.len()).filter(|k| !scene.network && !is_in(*k)).collect(),
             pairs: Vec::new(),
             mode: ReadoutMode::Intensity,
             lo_power_w: encoding.map_or(1e-3, |encoding| encoding.source.power_w),
@@ -68,11 +68,17 @@ impl Check {
             None => match lone {
                 Some(Kind::Mesh(_)) => ReadoutMode::CoherentReal,
                 Some(_) => ReadoutMode::Differential,
+                // the numbers that a network gives, signed as they are
+                None if scene.network => ReadoutMode::Differential,
                 None => ReadoutMode::Intensity,
             },
         };
         if let Some((node, entry)) = section {
-            self.check_mode(&readout, node, scene);
+            if scene.network {
+                self.of_network(&readout, &entry, node);
+            } else {
+                self.check_mode(&readout, node, scene);
+            }
             self.electronics(&mut readout, &entry, node, environment, encoding);
         }
         let mut outputs = Outputs { starts: Vec::new(), pairs: names };
@@ -82,6 +88,20 @@ impl Check {
             at += width(scene, *port);
         }
         (readout, outputs)
+    }
+
+    /// A network's outputs are read as they are.
+    fn of_network(&mut self, readout: &Readout, entry: &ReadoutEntry, node: &Node) {
+        let given = [("mode", readout.mode != ReadoutMode::Differential), ("detector", entry.detector.is_some())];
+        for (key, _) in given.into_iter().filter(|(_, given)| *given) {
+            let message = format!("`{key}` has no meaning here: the outputs of a network are numbers");
+            let error = Diagnostic::error("mode", message).at(node.span_at(&[key]));
+            self.found.push(
+                error.help(
+                    "the layers say what is detected (`magnitude`, `power`); `noise_std` and `adc` are added here",
+                ),
+            );
+        }
     }
 
     /// `ports` and `pairs`.

@@ -6,6 +6,7 @@ mod errors;
 mod generators;
 mod io;
 mod names;
+mod network;
 mod parameters;
 
 pub use blackbeam_schematic::{Expr, Number};
@@ -13,6 +14,7 @@ pub use errors::*;
 pub use generators::*;
 pub use io::*;
 pub use names::*;
+pub use network::*;
 pub use parameters::*;
 
 use std::sync::Arc;
@@ -54,6 +56,8 @@ pub struct Circuit {
     pub drift: Vec<Drift>,
     /// Abrupt events.
     pub events: Vec<Event>,
+    /// The network that the device is, if it is one: then it has no outer ports.
+    pub network: Option<Network>,
     /// Inputs; None if the file says nothing of them: such a device can be simulated, not trained.
     pub encoding: Option<Encoding>,
     /// Outputs.
@@ -100,6 +104,8 @@ pub enum Kind {
     SlmMatvec(SlmMatvec),
     /// Light in free space.
     FreeSpace(FreeSpace),
+    /// The weights of a layer of the device's network.
+    Weights(Arc<[blackbeam_layers::program::Weight]>),
     /// A component of the catalogue, by its name.
     Primitive(&'static str),
     /// Imported S-parameters.

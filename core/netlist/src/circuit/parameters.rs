@@ -18,6 +18,10 @@ pub enum ParameterKind {
     PixelPhase,
     /// SLM: pixel amplitudes.
     PixelAmplitude,
+    /// Weights of a layer.
+    Weight,
+    /// Phases of a layer.
+    WeightPhase,
     /// Settings in radians of primitives or sub-circuits.
     SettingPhase,
     /// Other settings.
@@ -75,6 +79,8 @@ pub enum Init {
     Values(Arc<[f64]>),
     /// What the slots hold in the netlist (for a tied parameter: the first of its slots).
     Settings,
+    /// Weights: as their layer says.
+    Layers,
     /// Rings: parameter k makes its ring resonate on the channel of its column, found on the device, crosstalk included.
     Resonance,
 }

@@ -160,6 +160,7 @@ impl Writer {
                 self.primitive(path, component, values)
             }
             Kind::Imported(imported) => Ok(self.imported(path, imported)),
+            Kind::Weights(_) => Err(format!("`{path}` holds the weights of a layer: a network is no netlist")),
             Kind::Mesh(mesh) => self.mesh(path, mesh, values),
             Kind::MrrBank(bank) => match &bank.shared {
                 None => self.bank(path, bank, values).map(|()| Vec::new()),

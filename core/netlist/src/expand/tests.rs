@@ -20,6 +20,7 @@ fn circuit(parts: Vec<(&str, Kind, usize, usize, Vec<f64>)>, links: &[[(usize, u
         instances.push(Instance { path: path.into(), kind, slots, inputs, outputs });
     }
     let circuit = Circuit {
+        network: None,
         name: "test".into(),
         seed: 0,
         environment: Environment { wavelengths_um: vec![1.55], channels: false, temperature_k: 300.0 },

@@ -10,6 +10,7 @@ mod event;
 mod generator;
 mod instance;
 mod io;
+mod network;
 mod nonideal;
 mod parameter;
 
@@ -20,6 +21,7 @@ pub use event::*;
 pub use generator::*;
 pub use instance::*;
 pub use io::*;
+pub use network::*;
 pub use nonideal::*;
 pub use parameter::*;
 
@@ -70,6 +72,8 @@ pub struct DeviceFile {
     ports: Option<BTreeMap<String, String>>,
     /// Ports inside at which both waves are watched when the device is simulated: `name: instance,port`.
     probes: Option<BTreeMap<String, String>>,
+    /// A network that runs wholly on the device.
+    network: Option<NetworkEntry>,
     /// How a circuit is solved.
     solver: Option<SolverEntry>,
     /// What a trainer sees, in this order: one flat vector. Keys are paths such as `U.theta` or `m*.ps.phi`.

@@ -8,9 +8,11 @@ pub(crate) use generator::{GENERATORS, Generated};
 pub(crate) use import::{Imports, Model, file_error};
 
 use crate::circuit::{FreeSpace, Kind, Number, SlmKind};
+use blackbeam_layers::program::Weight;
 use blackbeam_schematic::{Index, Library, Made, Shape, ShapeSlot};
 use blackbeam_source::{Diagnostics, Node};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// All components of a file beside the catalogue.
 pub(crate) struct Components {
@@ -18,8 +20,15 @@ pub(crate) struct Components {
     pub(crate) models: Vec<Model>,
     /// Names of what it could not import: nothing is made of them, and nothing is said.
     pub(crate) failed: Vec<String>,
+    /// Weights of the layers of a network: names of instances, and what they hold.
+    pub(crate) weights: Vec<(String, Arc<[Weight]>)>,
     /// Micrometres of the file's unit of length.
     pub(crate) length: f64,
+}
+
+/// The component of an instance that holds weights. No file can name it: it is told apart by a character that names do not have.
+pub(crate) fn weights_component(instance: &str) -> String {
+    format!("weights of `{instance}`")
 }
 
 impl Components {
@@ -27,6 +36,10 @@ impl Components {
     pub(crate) fn kind(&self, component: usize, settings: &Node, found: &mut Diagnostics) -> Option<Generated> {
         match component.checked_sub(GENERATORS.len()) {
             None => generator::generate(component, settings, self.length, found),
+            Some(k) if k >= self.models.len() + self.failed.len() => {
+                let (_, weights) = self.weights.get(k - self.models.len() - self.failed.len())?;
+                Some(Generated::Leaf(Kind::Weights(weights.clone())))
+            }
             Some(import) => {
                 let model = self.models.get(import)?;
                 import::no_settings(settings, model, found);
@@ -41,7 +54,10 @@ impl Library for Components {
         let generator = GENERATORS.iter().position(|name| *name == component);
         let import = || self.models.iter().position(|model| model.imported.name == component);
         let failed = || self.failed.iter().position(|name| name == component).map(|k| k + self.models.len());
-        generator.or_else(|| import().or_else(failed).map(|k| k + GENERATORS.len()))
+        let others = self.models.len() + self.failed.len();
+        let weights = || self.weights.iter().position(|(name, _)| weights_component(name) == component);
+        let weights = || weights().map(|k| k + others);
+        generator.or_else(|| import().or_else(failed).or_else(weights).map(|k| k + GENERATORS.len()))
     }
 
     fn names(&self) -> Vec<String> {
@@ -55,6 +71,11 @@ impl Library for Components {
             Generated::Leaf(kind) => Made::Leaf(shape(&kind)),
         })
     }
+}
+
+/// `weight` of `layers.3.weight`.
+pub(crate) fn own_name(weight: &Weight) -> &str {
+    weight.name.rsplit('.').next().unwrap_or_default()
 }
 
 /// Ports and slots of a generator or an import.
@@ -107,6 +128,15 @@ fn shape(kind: &Kind) -> Shape {
             // which way the light goes is not known: the first half of the ports count as inputs
             let ports: Vec<String> = imported.data.ports().to_vec();
             Shape { inputs: ports.len().div_ceil(2), ports, slots: Vec::new() }
+        }
+        Kind::Weights(weights) => {
+            let slot = |weight: &Weight, k: u32| {
+                let columns = weight.shape[1] as u32;
+                let index = if weight.shape[0] == 1 { Index::Line(k) } else { Index::Grid(k / columns, k % columns) };
+                ShapeSlot { name: Cow::Owned(own_name(weight).to_owned()), index, value: zero }
+            };
+            let slots = weights.iter().flat_map(|weight| (0..weight.len() as u32).map(move |k| slot(weight, k)));
+            Shape { ports: Vec::new(), inputs: 0, slots: slots.collect() }
         }
         Kind::Primitive(_) => Shape::default(),
     }

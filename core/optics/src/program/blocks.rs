@@ -105,6 +105,7 @@ impl Blocks {
                                components; write its rings out";
                 return Err(wrong(message.into()));
             }
+            Kind::Weights(_) => return Err(wrong("the weights of a layer carry no light".into())),
             Kind::FreeSpace(_) => return Err(wrong("free space cannot be joined to a circuit of waveguides".into())),
             Kind::Mesh(_) | Kind::SlmMatvec(_) => {
                 let generator = generator(circuit, index, fabrication)?;

@@ -1,13 +1,14 @@
 //! What a circuit compiles to: from the values of its slots to what light meets.
 //!
 //! A circuit of one generator becomes a `Single`: its matrix by a fast loop of its own. A chain of planes becomes a `Bench`:
-//! Fourier transforms, applied to each field. Everything else becomes a `Network`: a scattering solve, of which generators
+//! Fourier transforms, applied to each field. A network is a `Layered`. Everything else becomes a `Network`: a scattering solve, of which generators
 //! are blocks.
 
 mod bench;
 mod bench_build;
 mod blocks;
 mod bus;
+mod layered;
 mod mesh;
 mod network;
 mod ring;
@@ -15,6 +16,7 @@ mod single;
 mod slm;
 
 pub(crate) use bench::{Bench, BenchRoom, Loaded};
+pub(crate) use layered::{Layered, LoadedLayers};
 pub(crate) use mesh::MeshProgram;
 pub(crate) use network::{Network, Wave};
 pub(crate) use single::Single;
@@ -154,6 +156,7 @@ pub(crate) trait Linear: Send + Sync {
 pub(crate) enum Program {
     Linear(Box<dyn Linear>),
     Bench(Box<Bench>),
+    Layers(Box<Layered>),
 }
 
 /// What a program was chosen for, for people.
@@ -195,6 +198,10 @@ pub(crate) fn generator(
 
 /// Compiles a circuit that is to be driven and read.
 pub(crate) fn compile(circuit: &Circuit, fabrication: &Fabrication<'_>, slots: &Slots) -> Result<(Program, Choice)> {
+    if let Some(network) = &circuit.network {
+        let (layers, choice) = Layered::new(circuit, network, fabrication)?;
+        return Ok((Program::Layers(Box::new(layers)), choice));
+    }
     let is_bench = |i: &Instance| matches!(i.kind, Kind::FreeSpace(_));
     if circuit.instances.iter().any(is_bench) {
         let (bench, choice) = Bench::new(circuit, fabrication)?;

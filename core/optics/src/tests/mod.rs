@@ -4,6 +4,7 @@ mod buses;
 mod cells;
 mod derivatives;
 mod events;
+mod layers;
 mod networks;
 mod noise;
 mod rows;

@@ -7,8 +7,9 @@ use blackbeam_plugin::Kind;
 use blackbeam_source::{Diagnostic, Diagnostics, Node, Span, Value, schema::validate};
 use std::path::Path;
 
-/// Most samples of a synthetic set: they are kept in memory.
+/// Most samples, and most bytes of them, of a set that is drawn in code: they are kept in memory.
 const MOST_SAMPLES: usize = 1_000_000;
+const MOST_BYTES: usize = 4 << 30;
 
 pub(super) fn check(experiment: &Experiment, root: &Node, plugins: Plugins<'_>, found: &mut Diagnostics) {
     check_name("an experiment", &experiment.name, root.span_at(&["name"]), found);
@@ -36,6 +37,16 @@ fn check_name(what: &str, name: &str, span: Span, found: &mut Diagnostics) {
     }
 }
 
+/// Settings in `data` that belong to another data set. Before those of the set itself are filled in.
+pub(super) fn check_settings_of_set(experiment: &Experiment, root: &Node, found: &mut Diagnostics) {
+    let data = &experiment.data;
+    for (key, owner) in data.strays() {
+        let message = format!("the data set `{}` has no setting `{key}`", data.set.name());
+        let error = Diagnostic::error("not-allowed", message).at(root.span_at(&["data", key]));
+        found.push(error.help(format!("`{key}` is for {owner}: take it away, or choose another `set`")));
+    }
+}
+
 fn check_data(experiment: &Experiment, root: &Node, found: &mut Diagnostics) {
     let data = &experiment.data;
     for (key, n) in [("train", data.train), ("test", data.test)] {
@@ -44,13 +55,28 @@ fn check_data(experiment: &Experiment, root: &Node, found: &mut Diagnostics) {
             found.push(Diagnostic::error("out-of-range", message).at(root.span_at(&["data", key])));
         }
     }
-    let [_, height, width] = data.set.shape();
-    let side = height.min(width);
-    if let Some(crop) = data.augment.map(|a| a.crop).filter(|&crop| crop >= side) {
-        let message = format!("a crop of {crop} can leave nothing of an image {side} pixels wide");
-        found.push(Diagnostic::error("out-of-range", message).at(root.span_at(&["data", "augment", "crop"])));
+    let set = data.data_set();
+    if let Err((key, message)) = set.check() {
+        found.push(Diagnostic::error("out-of-range", message).at(root.span_at(&["data", key])));
     }
-    if let Some(n) = data.train.filter(|&n| experiment.train.batch > n) {
+    if let Some((train, test)) = set.default_samples() {
+        let samples = data.train.unwrap_or(train).saturating_add(data.test.unwrap_or(test));
+        let bytes = samples.saturating_mul(set.bytes_per_sample());
+        if bytes > MOST_BYTES {
+            let message = format!("{samples} such samples take {:.0} GiB of memory", bytes as f64 / f64::from(1 << 30));
+            let error = Diagnostic::error("out-of-range", message).at(root.span_at(&["data"]));
+            found.push(error.help("smaller samples, or fewer of them: `train` and `test`"));
+        }
+    }
+    if let Some([_, height, width]) = set.image() {
+        let side = height.min(width);
+        if let Some(crop) = data.augment.map(|a| a.crop).filter(|&crop| crop >= side) {
+            let message = format!("a crop of {crop} can leave nothing of an image {side} pixels wide");
+            found.push(Diagnostic::error("out-of-range", message).at(root.span_at(&["data", "augment", "crop"])));
+        }
+    }
+    let known = data.train.or(set.default_samples().map(|(train, _)| train));
+    if let Some(n) = known.filter(|&n| experiment.train.batch > n) {
         let message = format!("a batch of {} is larger than the training set of {n}", experiment.train.batch);
         let span = root.span_at(&["train", "batch"]);
         found.push(

@@ -1,6 +1,7 @@
 //! Checks of the network: names of devices, shapes, and whether the gradient gets where it is needed.
 
 use super::{Experiment, ScaleRule, overrides::unknown_name};
+use blackbeam_data::Target;
 use blackbeam_layers::{Layer, LayerError, LayerShape, Loss, device_uses, layer_path, shapes};
 use blackbeam_source::{Diagnostic, Diagnostics, Node, Span};
 
@@ -11,7 +12,7 @@ type Widths<'a> = &'a dyn Fn(&str) -> Option<(usize, usize)>;
 /// # Errors
 /// The first layer that does not fit.
 pub fn network_shapes<'a>(experiment: &'a Experiment, widths: Widths<'_>) -> Result<Vec<LayerShape<'a>>, LayerError> {
-    shapes(&experiment.model.layers, &experiment.data.set.shape(), widths)
+    shapes(&experiment.model.layers, &experiment.data.data_set().shape(), widths)
 }
 
 /// Where a layer stands in the file.
@@ -42,6 +43,7 @@ pub(super) fn check(experiment: &Experiment, root: &Node, widths: Widths<'_>, fo
     check_names(experiment, root, found);
     check_gradient_paths(experiment, root, found);
     check_shapes(experiment, root, widths, found);
+    check_loss(experiment, root, found);
     if experiment.model.loss == Loss::CrossEntropy && experiment.model.layers.last() == Some(&Layer::Softmax) {
         let message = "cross-entropy takes logits: a softmax before it is applied twice";
         let span = layer_span(root, &[experiment.model.layers.len() - 1]);
@@ -157,23 +159,34 @@ fn is_trained(layer: &Layer) -> bool {
         | Layer::Svd { .. }
         | Layer::Recurrent { .. }
         | Layer::Flatten
+        | Layer::Reshape { .. }
         | Layer::Resize { .. }
         | Layer::Residual { .. }
         | Layer::Device { scale: false, .. } => false,
     }
 }
 
+/// Whether the loss can be taken of what the data set has to be found.
+fn check_loss(experiment: &Experiment, root: &Node, found: &mut Diagnostics) {
+    let set = experiment.data.data_set();
+    if experiment.model.loss == Loss::CrossEntropy && !set.target().is_classes() {
+        let message = format!("the loss cross_entropy needs classes, and the targets of {} are numbers", set.name());
+        let error = Diagnostic::error("wrong-loss", message).at(root.span_at(&["model", "loss"]));
+        found.push(error.help("set `model.loss: mse` (`cross_entropy` is the default)"));
+    }
+}
+
 /// Shapes, as far as the widths of the devices are known.
 pub(super) fn check_shapes(experiment: &Experiment, root: &Node, widths: Widths<'_>, found: &mut Diagnostics) {
-    let classes = experiment.data.set.classes();
+    let set = experiment.data.data_set();
+    let expected = set.target().output_shape();
     match network_shapes(experiment, widths) {
         Ok(shapes) => {
             let last = shapes.iter().rev().find(|s| s.path.len() == 1);
-            if let Some(last) = last.filter(|s| s.output != [classes]) {
-                let set = experiment.data.set.name();
-                let message = format!("the network's output has the shape {:?}, expected [{classes}]", last.output);
+            if let Some(last) = last.filter(|s| s.output != expected) {
+                let message = format!("the network's output has the shape {:?}, expected {expected:?}", last.output);
                 let error = Diagnostic::error("wrong-shape", message).at(layer_span(root, &last.path));
-                found.push(error.help(format!("{set} has {classes} classes: one number for each")));
+                found.push(error.help(format!("{} {}", set.name(), has(set.target()))));
             }
         }
         Err(error) => {
@@ -186,5 +199,16 @@ pub(super) fn check_shapes(experiment: &Experiment, root: &Node, widths: Widths<
             let message = format!("{} (`{name}`): {}", layer_path(&error.path), error.message);
             found.push(Diagnostic::error("wrong-shape", message).at(layer_span(root, &error.path)));
         }
+    }
+}
+
+/// What a data set has to be found, for people.
+fn has(target: Target) -> String {
+    match target {
+        Target::Class(classes) => format!("has {classes} classes: one number for each"),
+        Target::ClassPerPosition { positions, classes } => {
+            format!("has one of {classes} classes at each of {positions} positions: [positions, classes]")
+        }
+        Target::Numbers(numbers) => format!("has {numbers} numbers for each sample"),
     }
 }

@@ -108,6 +108,8 @@ pub(super) fn read_source(source: Source, folder: &Path, options: &ReadOptions<'
         }
     };
     absolute_paths(&mut experiment, folder);
+    checks::check_settings_of_set(&experiment, &root, &mut found);
+    experiment.data.fill();
     descriptions::resolve(&mut experiment, options.plugins, &|path| absolute(folder, path));
     if options.ideal {
         experiment.devices.values_mut().for_each(|device| device.source.preset = Some(Preset::Ideal));

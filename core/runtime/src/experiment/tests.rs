@@ -1,4 +1,5 @@
 use super::*;
+use blackbeam_data::{CopyingMemory, Equalization, Set};
 use blackbeam_layers::{Decay, Layer, Loss};
 use blackbeam_plugin::{Kind, Manifest};
 use blackbeam_source::{Diagnostics, Source as Text};
@@ -243,6 +244,81 @@ fn what_no_schema_can_say_is_checked() {
         assert!(GOOD.contains(old), "{old}");
         expect(&errors(&GOOD.replace(old, new), &[]), &[words]);
     }
+}
+
+const TASK: &str = "\
+name: task
+data: {set: equalization, size: 4}
+model: {layers: [linear: {out: 4}], loss: mse}
+train: {steps: 5, batch: 10, optimizer: {sgd: {learning_rate: 0.1}}}
+";
+
+const COPYING: &str = "\
+name: task
+data: {set: copying_memory, length: 3, delay: 4}
+model: {layers: [linear: {out: 10}]}
+train: {steps: 5, batch: 10, optimizer: {sgd: {learning_rate: 0.1}}}
+";
+
+#[test]
+fn settings_of_a_set_have_defaults_that_are_written_out() {
+    let e = read_with(TASK, &[]).unwrap().experiment;
+    assert_eq!(e.data.data_set(), Set::Equalization(Equalization { size: 4, singular_values: [2.0, 6.0] }));
+    let text = e.to_yaml().unwrap();
+    expect(&text, &["size: 4", "singular_values:\n  - 2.0\n  - 6.0"]);
+    assert!(!text.contains("normalise") && !text.contains("symbols"), "{text}");
+    assert_eq!(read_with(&text, &[]).unwrap().experiment, e);
+    let e = read_with(COPYING, &[("data.delay", "0"), ("model.loss", "mse")]).unwrap().experiment;
+    assert_eq!(e.data.data_set(), Set::CopyingMemory(CopyingMemory { symbols: 8, length: 3, delay: 0 }));
+    expect(&e.to_yaml().unwrap(), &["symbols: 8", "length: 3", "delay: 0"]);
+    let plain = read_with(GOOD, &[]).unwrap().experiment.to_yaml().unwrap();
+    assert!(plain.contains("normalise: standard") && !plain.contains("size: 16"), "{plain}");
+}
+
+#[test]
+fn settings_must_belong_to_the_set_and_make_sense() {
+    for (text, path, value, words) in [
+        (
+            GOOD,
+            "data.size",
+            "16",
+            &["the data set `fashion_mnist` has no setting `size`", "for equalization", "--set"][..],
+        ),
+        (TASK, "data.delay", "3", &["the data set `equalization` has no setting `delay`", "for copying_memory"]),
+        (TASK, "data.normalise", "unit", &["no setting `normalise`", "for images"]),
+        (TASK, "data.augment", "{flip: true}", &["no setting `augment`", "for images"]),
+        (COPYING, "data.singular_values", "[1, 2]", &["`copying_memory` has no setting `singular_values`"]),
+        (TASK, "data.size", "0", &["at least 1"]),
+        (TASK, "data.size", "257", &["at most 256"]),
+        (TASK, "data.singular_values", "[6, 2]", &["singular values from 6 to 2", "--set:1:22"]),
+        (TASK, "data.singular_values", "[-1, 2]", &["at least 0"]),
+        (TASK, "data.singular_values", "[1, 2, 3]", &["2"]),
+        (COPYING, "data.symbols", "255", &["at most 254"]),
+        (COPYING, "data.delay", "100000", &["70000 such samples take 13 GiB"]),
+        (TASK, "train.batch", "60001", &["larger than the training set of 60000"]),
+        (TASK, "data.sizes", "3", &["did you mean `size`?"]),
+    ] {
+        expect(&errors(text, &[(path, value)]), words);
+    }
+}
+
+#[test]
+fn outputs_and_loss_fit_what_is_to_be_found() {
+    for (text, path, value, words) in [
+        (
+            TASK,
+            "model.loss",
+            "cross_entropy",
+            &["the targets of equalization are numbers", "--set:1:12", "loss: mse"][..],
+        ),
+        (TASK, "data.size", "5", &["the shape [4], expected [5]", "equalization has 5 numbers", "example.yaml:3:18"]),
+        (COPYING, "data.symbols", "7", &["the shape [10, 10], expected [10, 9]", "9 classes at each of 10 positions"]),
+        (COPYING, "model.layers", "[flatten, linear: {out: 100}]", &["the shape [100], expected [10, 10]"]),
+    ] {
+        expect(&errors(text, &[(path, value)]), words);
+    }
+    // `cross_entropy` is the default, so that leaving the loss out is an error of the model.
+    expect(&errors(&TASK.replace(", loss: mse", ""), &[]), &["needs classes", "example.yaml:3"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What an experiment file says, as data. The doc comments are what an editor shows while the file is written.
 
-use blackbeam_data::{Augment, Normalise, Set};
+use blackbeam_data::{Augment, CopyingMemory, Equalization, Normalise, Set, SetName};
 use blackbeam_layers::{Layer, Loss, OptimizerConfig, Schedule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,27 +33,111 @@ pub struct Experiment {
     pub budget: BudgetConfig,
 }
 
-/// Which data set, and how much of it.
+/// Which data set, what its samples are and how many of them are used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// The data set.
-    pub set: Set,
-    /// Number of training samples: the first so many of a data set that is read from files, as many as asked for of
-    /// `glyphs`. All of them (10000 for `glyphs`) if left out.
+    pub set: SetName,
+    /// `equalization`: rows and columns of W: how many complex numbers a sample has and how many numbers its target. 16 if left
+    /// out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 256))]
+    pub size: Option<usize>,
+    /// `equalization`: the range that the singular values of W are drawn from, uniformly. [2, 6] if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(inner(range(min = 0)))]
+    pub singular_values: Option<[f64; 2]>,
+    /// `copying_memory`: how many different symbols there are; the classes are these, blank and start. 8 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 254))]
+    pub symbols: Option<usize>,
+    /// `copying_memory`: how many symbols are to be remembered. 10 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub length: Option<usize>,
+    /// `copying_memory`: how many blanks stand between the last symbol and the start marker. 100 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 100_000))]
+    pub delay: Option<usize>,
+    /// Number of training samples: the first so many of a data set that is read from files, as many as asked for of one that is
+    /// drawn in code. If left out, all of them; 10000 of `glyphs`, 60000 of `equalization` and `copying_memory`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub train: Option<usize>,
-    /// Number of test samples. All of them (2000 for `glyphs`) if left out.
+    /// Number of test samples. If left out, all of them; 2000 of `glyphs`, 10000 of `equalization` and `copying_memory`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub test: Option<usize>,
-    /// How pixels become the numbers that the network sees.
-    #[serde(default)]
-    pub normalise: Normalise,
-    /// Random changes of training samples, drawn anew for each sample in each epoch. None if left out.
+    /// Images: how pixels become the numbers that the network sees. `standard` if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalise: Option<Normalise>,
+    /// Images: random changes of training samples, drawn anew for each sample in each epoch. None if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
+}
+
+impl DataConfig {
+    /// The data set with its settings, those that are left out by their defaults.
+    pub fn data_set(&self) -> Set {
+        match self.set {
+            SetName::Glyphs => Set::Glyphs,
+            SetName::Mnist => Set::Mnist,
+            SetName::FashionMnist => Set::FashionMnist,
+            SetName::Cifar10 => Set::Cifar10,
+            SetName::Equalization => {
+                let default = Equalization::default();
+                Set::Equalization(Equalization {
+                    size: self.size.unwrap_or(default.size),
+                    singular_values: self.singular_values.unwrap_or(default.singular_values),
+                })
+            }
+            SetName::CopyingMemory => {
+                let default = CopyingMemory::default();
+                Set::CopyingMemory(CopyingMemory {
+                    symbols: self.symbols.unwrap_or(default.symbols),
+                    length: self.length.unwrap_or(default.length),
+                    delay: self.delay.unwrap_or(default.delay),
+                })
+            }
+        }
+    }
+
+    /// Writes the defaults of the data set's own settings out.
+    pub(super) fn fill(&mut self) {
+        let set = self.data_set();
+        match set {
+            Set::Equalization(task) => {
+                (self.size, self.singular_values) = (Some(task.size), Some(task.singular_values));
+            }
+            Set::CopyingMemory(task) => {
+                (self.symbols, self.length, self.delay) = (Some(task.symbols), Some(task.length), Some(task.delay));
+            }
+            Set::Glyphs | Set::Mnist | Set::FashionMnist | Set::Cifar10 => {
+                self.normalise = Some(self.normalise.unwrap_or_default());
+            }
+        }
+    }
+
+    /// Settings that are given and belong to other data sets: the key, and what has such a setting.
+    pub(super) fn strays(&self) -> Vec<(&'static str, &'static str)> {
+        let (equalization, copying) = (SetName::Equalization.name(), SetName::CopyingMemory.name());
+        let (own, image) = (self.set.name(), self.data_set().image().is_some());
+        let belongs = |owner: &str| if owner == "images" { image } else { owner == own };
+        [
+            ("size", equalization, self.size.is_some()),
+            ("singular_values", equalization, self.singular_values.is_some()),
+            ("symbols", copying, self.symbols.is_some()),
+            ("length", copying, self.length.is_some()),
+            ("delay", copying, self.delay.is_some()),
+            ("normalise", "images", self.normalise.is_some()),
+            ("augment", "images", self.augment.is_some()),
+        ]
+        .into_iter()
+        .filter(|(_, owner, given)| *given && !belongs(owner))
+        .map(|(key, owner, _)| (key, owner))
+        .collect()
+    }
 }
 
 /// The network.

@@ -99,30 +99,53 @@ impl DeviceSession {
     /// # Errors
     /// What the device answers; a probe that does not fit the device.
     pub fn probes(&mut self, probes: &[Probe], round: Round<'_>) -> Result<Vec<Answer>, SessionError> {
+        self.answers(probes, 0, round, None)
+    }
+
+    /// The outputs of probes on the batch, whatever they want; the first of them is number `first` of the round.
+    ///
+    /// # Errors
+    /// As [`probes`](DeviceSession::probes).
+    pub fn outputs(&mut self, probes: &[Probe], first: usize, round: Round<'_>) -> Result<Vec<Answer>, SessionError> {
+        self.answers(probes, first, round, Some(Want::Outputs))
+    }
+
+    fn answers(
+        &mut self,
+        probes: &[Probe],
+        first: usize,
+        round: Round<'_>,
+        want: Option<Want>,
+    ) -> Result<Vec<Answer>, SessionError> {
         let mut answers: Vec<Option<Answer>> = probes.iter().map(|_| None).collect();
         for base in [Base::Previous, Base::Current] {
             for (i, probe) in probes.iter().enumerate() {
                 if probe.set.form == Form::Base && probe.set.base == base {
-                    answers[i] = Some(self.one(probe, i, round)?);
+                    answers[i] = Some(self.one(probe, first + i, round, want)?);
                 }
             }
         }
         let mut i = 0;
         while i < probes.len() {
-            let contracted = self.contracted(&probes[i]);
-            let together = |p: &&Probe| sent_together(p) && self.contracted(p) == contracted;
+            let contracts = |probe: &Probe| want.is_none() && self.contracted(probe);
+            let contracted = contracts(&probes[i]);
+            let together = |p: &&Probe| sent_together(p) && contracts(p) == contracted;
             let end = i + probes[i..].iter().take_while(together).take(PROBES_AT_ONCE).count();
             if answers[i].is_some() {
                 i += 1;
             } else if end > i {
                 let probes = &probes[i..end];
-                let found = if contracted { self.scalars(probes, i, round) } else { self.batch(probes, i, round) };
+                let found = if contracted {
+                    self.scalars(probes, first + i, round)
+                } else {
+                    self.batch(probes, first + i, round, want)
+                };
                 for (slot, answer) in answers[i..end].iter_mut().zip(found?) {
                     *slot = Some(answer);
                 }
                 i = end;
             } else {
-                answers[i] = Some(self.one(&probes[i], i, round)?);
+                answers[i] = Some(self.one(&probes[i], first + i, round, want)?);
                 i += 1;
             }
         }
@@ -167,7 +190,13 @@ impl DeviceSession {
     }
 
     /// Consecutive probes on the batch, each at its own configuration.
-    fn batch(&mut self, probes: &[Probe], first: usize, round: Round<'_>) -> Result<Vec<Answer>, SessionError> {
+    fn batch(
+        &mut self,
+        probes: &[Probe],
+        first: usize,
+        round: Round<'_>,
+        want: Option<Want>,
+    ) -> Result<Vec<Answer>, SessionError> {
         let (scaled, clipped) = self.input.apply(round.x, self.driver.descriptor(), &self.options.name)?;
         let groups = self.planned(probes, first, round)?;
         let want_applied = probes.iter().any(|p| p.want_applied);
@@ -177,13 +206,19 @@ impl DeviceSession {
         for ((probe, group), (mut y, applied)) in probes.iter().zip(&groups).zip(sent) {
             self.scale_back(&mut y);
             self.keep(&group.params, (round.x, &scaled, &clipped), &y);
-            answers.push(self.answer(probe, y, applied, round)?);
+            answers.push(self.answer(probe, y, applied, round, want)?);
         }
         Ok(answers)
     }
 
     /// One probe by itself.
-    fn one(&mut self, probe: &Probe, index: usize, round: Round<'_>) -> Result<Answer, SessionError> {
+    fn one(
+        &mut self,
+        probe: &Probe,
+        index: usize,
+        round: Round<'_>,
+        want: Option<Want>,
+    ) -> Result<Answer, SessionError> {
         let params = self.expand(&probe.set)?;
         let call = self.call(round.step, round.purpose, round.round, index as u32);
         let y = match probe.inputs {
@@ -193,7 +228,7 @@ impl DeviceSession {
             Inputs::Own => self.own(probe, &params, call)?,
         };
         let applied = if probe.want_applied { self.driver.applied(&params, call)? } else { Vec::new() };
-        self.answer(probe, y, applied, round)
+        self.answer(probe, y, applied, round, want)
     }
 
     /// A probe's own vectors: scaled into range, and the answers scaled back.
@@ -242,9 +277,16 @@ impl DeviceSession {
         )))
     }
 
-    fn answer(&self, probe: &Probe, y: Matrix, applied: Vec<f64>, round: Round<'_>) -> Result<Answer, SessionError> {
+    fn answer(
+        &self,
+        probe: &Probe,
+        y: Matrix,
+        applied: Vec<f64>,
+        round: Round<'_>,
+        want: Option<Want>,
+    ) -> Result<Answer, SessionError> {
         let applied: RVec<f64> = if probe.want_applied { applied.into() } else { RVec::new() };
-        match probe.want {
+        match want.unwrap_or(probe.want) {
             Want::Outputs => Ok(Answer { outputs: y, scalar: 0.0, applied }),
             Want::Scalar => {
                 let v = if probe.cotangent.is_empty() { round.cotangent } else { &probe.cotangent };

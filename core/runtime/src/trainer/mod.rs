@@ -85,8 +85,8 @@ pub trait Progress {
     fn begin(&mut self, run: &str, at: u64, total: u64);
     /// A step was made.
     fn step(&mut self, step: u64, loss: f64);
-    /// A run was evaluated.
-    fn evaluated(&mut self, step: u64, loss: f64, accuracy: Option<f64>);
+    /// A run was evaluated: the loss and what it is judged by, `accuracy` or `r2`, on the test samples.
+    fn evaluated(&mut self, step: u64, loss: f64, quality: (&str, f64));
     /// A run has ended.
     fn end(&mut self);
 }
@@ -98,8 +98,8 @@ pub struct Outcome {
     pub dir: PathBuf,
     /// What `summary.json` holds.
     pub summary: Summary,
-    /// True if the data set was generated.
-    pub synthetic: bool,
+    /// Name of the data set, if it was drawn in code.
+    pub synthetic: Option<&'static str>,
 }
 
 /// The part of a checkpoint's state that belongs to the whole run.
@@ -205,7 +205,8 @@ impl<'a> Runner<'a> {
         }
         let summary = Summary::new(&self.site, &self.done, status, self.spent);
         self.dir.write("summary.json", summary.to_json().as_bytes())?;
-        let synthetic = self.site.loaded.experiment.data.set.is_synthetic();
+        let set = self.site.loaded.experiment.data.data_set();
+        let synthetic = Some(set.name()).filter(|_| set.is_synthetic());
         Ok(Outcome { dir: self.dir.path().to_owned(), summary, synthetic })
     }
 
@@ -297,7 +298,7 @@ impl<'a> Runner<'a> {
         row.insert(format!("test_{}", quality.0), json!(quality.1));
         row.insert("ledger".into(), json!(phase.logical()));
         self.metrics.row(&phase.run, "evaluate", phase.step, row)?;
-        self.progress.evaluated(phase.step, loss, Some(quality.1).filter(|_| quality.0 == "accuracy"));
+        self.progress.evaluated(phase.step, loss, quality);
         Ok(Some(evaluation))
     }
 

@@ -6,6 +6,7 @@ use super::{
     measure::{PROBES, can_measure, cosine, exact_gradient, surrogate_error},
     rounds::{Tail, estimate, stack, update_surrogate},
     slot::{Slot, StepArrays},
+    summary::quality,
 };
 use crate::{experiment::TrainConfig, session::Accounts};
 use blackbeam_data::{Augment, Dataset, Part, permutation};
@@ -72,7 +73,7 @@ impl Phase {
     pub fn train_step(&mut self, budget_vectors: f64) -> Result<Map<String, Value>, TrainError> {
         let begun = Instant::now();
         let step = self.step;
-        let (inputs, classes) = self.batch(step);
+        let (inputs, wanted) = self.batch(step);
         for slot in self.slots.lock().iter_mut() {
             slot.seen.clear();
         }
@@ -81,7 +82,7 @@ impl Phase {
         let key = self.key.named("dropout").with(step);
         let pass = self
             .network
-            .forward_train(&inputs, classes.targets(), self.loss, key, &shared)
+            .forward_train(&inputs, wanted.targets(), self.loss, key, &shared)
             .map_err(|e| hook.failure(e))?;
         let trained = pass.backward().map_err(|e| hook.failure(e))?;
         if !trained.score.loss().is_finite() {
@@ -151,9 +152,8 @@ impl Phase {
     fn row(&mut self, score: &Score, norm: f64, rate: f64, host: f64) -> Map<String, Value> {
         let mut row = Map::new();
         row.insert("loss".into(), json!(score.loss()));
-        if self.loss == Loss::CrossEntropy {
-            row.insert("accuracy".into(), json!(score.accuracy()));
-        }
+        let (name, value) = quality(self.loss, score);
+        row.insert(name.into(), json!(value));
         row.insert("gradient_norm".into(), json!(norm));
         row.insert("learning_rate".into(), json!(rate));
         for slot in self.slots.lock().iter_mut() {
@@ -212,10 +212,10 @@ impl Phase {
         for (number, chunk) in indices.chunks(self.train.batch).enumerate() {
             let mut inputs = vec![0f32; chunk.len() * self.data.width()];
             self.data.batch(Part::Test, chunk, &mut inputs);
-            let classes = self.classes(Part::Test, chunk);
+            let wanted = self.wanted(Part::Test, chunk);
             let hook = Hook::new(&self.slots, &self.owners, self.step, Mode::Evaluate(number as u32));
             let outputs = self.network.evaluate(&inputs, &hook).map_err(|e| hook.failure(e))?;
-            let part = self.network.score(self.loss, &outputs, classes.targets());
+            let part = self.network.score(self.loss, &outputs, wanted.targets());
             score.add(&part.map_err(TrainError::Digital)?);
         }
         for slot in self.slots.lock().iter_mut() {
@@ -294,25 +294,33 @@ impl Phase {
             Some(augment) => self.data.augmented(chosen, augment, self.key.named("augment").with(epoch), &mut inputs),
             None => self.data.batch(Part::Train, chosen, &mut inputs),
         }
-        (inputs, self.classes(Part::Train, chosen))
+        (inputs, self.wanted(Part::Train, chosen))
     }
 
-    fn classes(&self, part: Part, indices: &[usize]) -> Wanted {
-        let mut labels = vec![0usize; indices.len()];
-        self.data.labels(part, indices, &mut labels);
+    /// What is to be found for some samples, as the loss takes it.
+    fn wanted(&self, part: Part, indices: &[usize]) -> Wanted {
+        let target = self.data.target();
+        let count = indices.len() * target.per_sample();
+        if !target.is_classes() {
+            let mut values = vec![0f32; count];
+            self.data.numbers(part, indices, &mut values);
+            return Wanted::Values(values);
+        }
+        let mut classes = vec![0u32; count];
+        self.data.classes(part, indices, &mut classes);
         match self.loss {
-            Loss::CrossEntropy => Wanted::Classes(labels.into_iter().map(|c| c as u32).collect()),
+            Loss::CrossEntropy => Wanted::Classes(classes),
             Loss::Mse => {
                 let width = self.network.output_width();
-                let mut values = vec![0f32; labels.len() * width];
-                labels.iter().enumerate().for_each(|(i, class)| values[i * width + class] = 1.0);
+                let mut values = vec![0f32; classes.len() * width];
+                classes.iter().enumerate().for_each(|(i, &class)| values[i * width + class as usize] = 1.0);
                 Wanted::Values(values)
             }
         }
     }
 }
 
-/// Targets of a batch: classes, or one number for each output (1 for the class, else 0).
+/// Targets of a batch: a class for each sample (and position), or one number for each output (of classes: 1 for the class, else 0).
 enum Wanted {
     Classes(Vec<u32>),
     Values(Vec<f32>),

@@ -143,7 +143,7 @@ pub(super) fn prepare(request: &Request, progress: &mut dyn Progress) -> Result<
         verify(known.as_ref(), library)?;
     }
     let limits = Limits { train: experiment.data.train, test: experiment.data.test };
-    let (set, normalise) = (experiment.data.set, experiment.data.normalise);
+    let (set, normalise) = (experiment.data.data_set(), experiment.data.normalise.unwrap_or_default());
     let data = load(set, request.data.as_deref(), limits, normalise, experiment.seed)?;
     check_batch(experiment, data.part(blackbeam_data::Part::Train).len())?;
     let registry = Registry::new()?;

@@ -61,7 +61,7 @@ pub(super) fn estimate(
     result.ok_or(endless)
 }
 
-/// Answers one round of an estimator, losses one by one, everything else by the session together.
+/// Answers one round of an estimator by the session; losses then by what stands behind the device.
 fn answer(
     tail: &Tail<'_>,
     index: usize,
@@ -79,38 +79,52 @@ fn answer(
     if !probes.iter().all(is_loss) {
         return Err(TrainError::Misuse("an estimator mixed losses with other probes in one round".into()));
     }
-    probes.iter().enumerate().map(|(i, probe)| loss_of(tail, index, probe, step, round, i as u32)).collect()
-}
-
-/// The loss of the network with device `index` at a probe's parameters: the first use is queried here, everything after it
-/// by the network's tail, with the baseline's dropout masks and frozen running statistics.
-fn loss_of(
-    tail: &Tail<'_>,
-    index: usize,
-    probe: &Probe,
-    step: u64,
-    round: u32,
-    number: u32,
-) -> Result<Answer, TrainError> {
-    if probe.inputs != Inputs::Batch || probe.way != Way::Forward {
+    if probes.iter().any(|p| p.inputs != Inputs::Batch || p.way != Way::Forward) {
         return Err(TrainError::Misuse("a loss can be asked of the step's batch, forwards, only".into()));
     }
-    let (params, use_index, y, applied) = {
+    let mut answers = Vec::with_capacity(probes.len());
+    for (part, probes) in probes.chunks(LOSSES_AT_ONCE).enumerate() {
+        losses(tail, index, probes, (step, round, part * LOSSES_AT_ONCE), &mut answers)?;
+    }
+    Ok(answers)
+}
+
+/// Most losses whose outputs are held at once.
+const LOSSES_AT_ONCE: usize = 64;
+
+/// Losses of the network with device `index` at the parameters of probes, the first of which is number `first`: the first use is
+/// queried for all of them together, everything after it is run by the network's tail for each, with the baseline's dropout
+/// masks and frozen running statistics.
+fn losses(
+    tail: &Tail<'_>,
+    index: usize,
+    probes: &[Probe],
+    (step, round, first): (u64, u32, usize),
+    answers: &mut Vec<Answer>,
+) -> Result<(), TrainError> {
+    let (use_index, outputs, params) = {
         let mut slots = tail.slots.lock();
         let slot = &mut slots[index];
-        let params = slot.session.expand(&probe.set)?;
-        let first =
-            slot.seen.first().ok_or_else(|| TrainError::Misuse(format!("device `{}` is not used", slot.name)))?;
-        let (use_index, x) = (first.use_index, first.x.clone());
-        let identity = (step, Purpose::Probe, probe_round(round, use_index), number);
-        let y = slot.session.forward_at(&params, &x, identity)?;
-        let applied = if probe.want_applied { slot.session.applied_at(&params, identity)? } else { Vec::new() };
-        (params, use_index, y, applied)
+        let Some(seen) = slot.seen.first() else {
+            return Err(TrainError::Misuse(format!("device `{}` is not used", slot.name)));
+        };
+        let (use_index, none) = (seen.use_index, Matrix::default());
+        let round = probe_round(round, use_index);
+        let asked = Round { step, purpose: Purpose::Probe, round, x: &seen.x, cotangent: &none };
+        let outputs = slot.session.outputs(probes, first, asked)?;
+        // Later uses are queried at the same parameters.
+        let again = slot.uses.len() > 1;
+        let params = probes.iter().map(|p| if again { slot.session.expand(&p.set) } else { Ok(Vec::new()) });
+        (use_index, outputs, params.collect::<Result<Vec<_>, _>>()?)
     };
-    let probed = Probed { slot: index, params, round, probe: number };
-    let hook = Hook::new(tail.slots, tail.owners, step, Mode::Probe(probed));
-    let loss = tail.network.tail_loss(tail.trace, use_index, &y, &hook).map_err(|e| hook.failure(e))?;
-    Ok(Answer { scalar: loss, applied: applied.into(), ..Answer::default() })
+    for (i, (answer, params)) in outputs.into_iter().zip(params).enumerate() {
+        let probed = Probed { slot: index, params, round, probe: (first + i) as u32 };
+        let hook = Hook::new(tail.slots, tail.owners, step, Mode::Probe(probed));
+        let loss = tail.network.tail_loss(tail.trace, use_index, &answer.outputs, &hook);
+        let scalar = loss.map_err(|e| hook.failure(e))?;
+        answers.push(Answer { scalar, outputs: Matrix::default(), applied: answer.applied });
+    }
+    Ok(())
 }
 
 /// Builds (`start`) or updates the surrogate of a device.

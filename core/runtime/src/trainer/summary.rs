@@ -48,9 +48,18 @@ pub struct PhaseResult {
 
 /// Name and value of what a loss is judged by.
 pub(super) fn quality(loss: Loss, score: &Score) -> (&'static str, f64) {
+    let value = match loss {
+        Loss::CrossEntropy => score.accuracy(),
+        Loss::Mse => score.r2(),
+    };
+    (quality_name(loss), value)
+}
+
+/// Name of what a loss is judged by.
+fn quality_name(loss: Loss) -> &'static str {
     match loss {
-        Loss::CrossEntropy => ("accuracy", score.accuracy()),
-        Loss::Mse => ("r2", score.r2()),
+        Loss::CrossEntropy => "accuracy",
+        Loss::Mse => "r2",
     }
 }
 
@@ -95,11 +104,10 @@ impl PhaseResult {
         self.surrogate_error.values().copied().reduce(f64::max)
     }
 
-    fn fields(&self) -> Map<String, Value> {
+    fn fields(&self, quality: &str) -> Map<String, Value> {
         let mut map = Map::new();
         map.insert("steps".into(), json!(self.steps));
-        let (name, value) = self.quality.clone().map_or(("accuracy".into(), None), |(n, v)| (n, Some(v)));
-        map.insert(format!("test_{name}"), json!(value));
+        map.insert(format!("test_{quality}"), json!(self.quality.as_ref().map(|(_, value)| value)));
         map.insert("test_loss".into(), json!(self.test_loss));
         map.insert("ledger".into(), json!(self.ledger));
         map.insert("ledger_training".into(), json!(self.training));
@@ -120,6 +128,8 @@ pub struct Summary {
     pub seed: u64,
     /// How the run as a whole ended.
     pub status: Status,
+    /// What the runs are judged by: `accuracy` or `r2`.
+    pub quality: &'static str,
     /// The main run, then the controls, as far as they came.
     pub results: Vec<PhaseResult>,
     /// Vectors in the physical column, of all processes of this run.
@@ -133,6 +143,7 @@ impl Summary {
             name: site.loaded.experiment.name.clone(),
             seed: site.loaded.experiment.seed,
             status: if status == Status::Done && budget { Status::Budget } else { status },
+            quality: quality_name(site.loaded.experiment.model.loss),
             results: results.to_vec(),
             physical_vectors,
         }
@@ -144,10 +155,10 @@ impl Summary {
         map.insert("name".into(), json!(self.name));
         map.insert("seed".into(), json!(self.seed));
         if let Some(main) = self.results.first() {
-            map.extend(main.fields());
+            map.extend(main.fields(self.quality));
         }
         map.insert("status".into(), json!(self.status));
-        let controls = self.results.iter().skip(1).map(|r| (r.run.clone(), Value::Object(r.fields())));
+        let controls = self.results.iter().skip(1).map(|r| (r.run.clone(), Value::Object(r.fields(self.quality))));
         map.insert("controls".into(), Value::Object(controls.collect()));
         map.insert("physical_vectors".into(), json!(self.physical_vectors));
         let mut text = serde_json::to_string_pretty(&Value::Object(map)).unwrap_or_default();

@@ -1,0 +1,200 @@
+//! A network that runs wholly on the device: digital layers between photonic ones.
+//!
+//! Photonic elements that follow one another are one complex matrix, made once for each configuration; everything else is a
+//! matter of `blackbeam-forward`.
+
+use super::{Choice, Field, Generator, generator};
+use crate::fabrication::Fabrication;
+use blackbeam_forward::{ComplexMatrix, Forward, Loaded, Packed, Work};
+use blackbeam_kernels::{Arch, Level, Real, Task};
+use blackbeam_layers::program::{Element, Optical};
+use blackbeam_netlist::circuit::{Circuit, Network};
+use blackbeam_plugin::{PluginError, Result};
+use std::ops::Range;
+
+/// A network.
+pub(crate) struct Layered {
+    forward: Forward,
+    /// Slots of all weights, one after the other.
+    weights: Vec<Range<usize>>,
+    /// By circuit of the program: what it is, and its slots.
+    circuits: Vec<(Box<dyn Generator>, Range<usize>)>,
+    /// First slot of each weight.
+    first: Vec<usize>,
+}
+
+/// What a network is in one configuration, with what it was made in.
+#[derive(Clone)]
+pub(crate) struct LoadedLayers<T: Real> {
+    loaded: Loaded<T>,
+    weights: Vec<f64>,
+    /// By circuit.
+    fields: Vec<Field>,
+    /// By optical chain.
+    chains: Vec<Field>,
+    scratch: Field,
+}
+
+impl<T: Real> Default for LoadedLayers<T> {
+    fn default() -> Self {
+        LoadedLayers {
+            loaded: Loaded::default(),
+            weights: Vec::new(),
+            fields: Vec::new(),
+            chains: Vec::new(),
+            scratch: Field::default(),
+        }
+    }
+}
+
+impl Layered {
+    /// # Errors
+    /// `SETTINGS` for layers that do not run forwards only, and for instances that carry no light.
+    pub fn new(circuit: &Circuit, network: &Network, fabrication: &Fabrication<'_>) -> Result<(Self, Choice)> {
+        let inputs = network.input.iter().product();
+        let forward = Forward::new(&network.program, inputs).map_err(|e| PluginError::settings(e.to_string()))?;
+        let mut circuits = Vec::new();
+        for &instance in &network.circuits {
+            let path = &circuit.instances[instance].path;
+            let made = generator(circuit, instance, fabrication)?;
+            let made = made.filter(|generator| !generator.incoherent()).ok_or_else(|| {
+                PluginError::settings(format!("`{path}` carries no fields: a layer of a network takes a mesh"))
+            })?;
+            circuits.push((made, circuit.instances[instance].slots.clone()));
+        }
+        let weights = network.weights.iter().zip(&network.program.weights);
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for (&start, weight) in weights {
+            match ranges.last_mut() {
+                Some(last) if last.end == start => last.end += weight.len(),
+                _ => ranges.push(start..start + weight.len()),
+            }
+        }
+        let parts = network.program.circuits.iter().zip(&circuits).flat_map(|(name, (generator, _))| {
+            generator.parts().into_iter().map(move |part| format!("{name}: {part}"))
+        });
+        let weights: usize = network.program.weights.iter().map(|weight| weight.len()).sum();
+        let mut parts: Vec<String> = parts.collect();
+        parts.insert(0, format!("{} instructions, {weights} weights", network.program.instructions.len()));
+        let choice = Choice {
+            name: "layers",
+            why: "the file has a `network`".into(),
+            parts,
+            flops: (circuits.iter().map(|(generator, _)| generator.operations()).sum(), forward.operations()),
+        };
+        Ok((Layered { forward, weights: ranges, circuits, first: network.weights.clone() }, choice))
+    }
+
+    /// (outputs, inputs).
+    pub fn shape(&self) -> (usize, usize) {
+        (self.forward.outputs(), self.forward.inputs())
+    }
+
+    /// Makes `loaded` that of a configuration.
+    pub fn load<T: Real>(&self, slots: &[f64], shift_um: f64, loaded: &mut LoadedLayers<T>) {
+        let LoadedLayers { loaded, weights, fields, chains, scratch } = loaded;
+        weights.clear();
+        self.weights.iter().for_each(|range| weights.extend_from_slice(&slots[range.clone()]));
+        fields.resize_with(self.circuits.len(), Field::default);
+        for (field, (generator, range)) in fields.iter_mut().zip(&self.circuits) {
+            let (outputs, inputs) = generator.shape();
+            field.resize(outputs * inputs, true);
+            field.im.fill(0.0);
+            generator.fill_shifted(&slots[range.clone()], shift_um, field);
+        }
+        let optical = self.forward.optical();
+        chains.resize_with(optical.len(), Field::default);
+        for (chain, optical) in chains.iter_mut().zip(optical) {
+            self.chain(optical, slots, fields, chain, scratch);
+        }
+        let matrices: Vec<ComplexMatrix<'_>> =
+            chains.iter().map(|chain| ComplexMatrix { re: &chain.re, im: &chain.im }).collect();
+        self.forward.load(weights, &matrices, loaded);
+    }
+
+    /// The matrix [outputs, inputs] of elements one after the other.
+    fn chain(&self, optical: &Optical, slots: &[f64], fields: &[Field], chain: &mut Field, scratch: &mut Field) {
+        let inputs = optical.inputs;
+        // What the columns of the first circuit are multiplied by: the elements before it are diagonal.
+        chain.resize(inputs * inputs, true);
+        (chain.re.fill(0.0), chain.im.fill(0.0));
+        (0..inputs).for_each(|k| chain.re[k * inputs + k] = 1.0);
+        let mut rows = inputs;
+        let mut diagonal = true;
+        for element in &optical.elements {
+            match *element {
+                Element::Circuit(index) => {
+                    let (outputs, width) = self.circuits[index].0.shape();
+                    scratch.resize(outputs * inputs, true);
+                    let matrix = &fields[index];
+                    let product = Multiply { matrix, width, right: chain, diagonal, columns: inputs, to: scratch };
+                    Level::best().run(product);
+                    std::mem::swap(chain, scratch);
+                    (rows, diagonal) = (outputs, false);
+                }
+                Element::Diagonal(weight) => {
+                    for row in 0..rows {
+                        let factor = slots[self.first[weight] + row];
+                        let part = row * inputs..(row + 1) * inputs;
+                        chain.re[part.clone()].iter_mut().chain(&mut chain.im[part]).for_each(|v| *v *= factor);
+                    }
+                }
+                Element::Phases(weight) => {
+                    for row in 0..rows {
+                        let (sin, cos) = slots[self.first[weight] + row].sin_cos();
+                        let part = row * inputs..(row + 1) * inputs;
+                        for (re, im) in chain.re[part.clone()].iter_mut().zip(&mut chain.im[part]) {
+                            (*re, *im) = (cos * *re - sin * *im, sin * *re + cos * *im);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A batch as the kernels take it.
+    pub fn pack<T: Real>(&self, x: &[T], packed: &mut Packed<T>) {
+        self.forward.pack(Level::best(), x, packed);
+    }
+
+    /// The answers to a batch.
+    pub fn run<T: Real>(&self, loaded: &LoadedLayers<T>, packed: &Packed<T>, y: &mut [T], work: &mut Work<T>) {
+        self.forward.run(&loaded.loaded, packed, 0, y, work);
+    }
+}
+
+/// `to` [rows, columns] = `matrix` [rows, width] times `right` [columns or fewer rows, columns]; what is missing is dark.
+struct Multiply<'a> {
+    matrix: &'a Field,
+    width: usize,
+    right: &'a Field,
+    /// `right` is square and diagonal.
+    diagonal: bool,
+    columns: usize,
+    to: &'a mut Field,
+}
+
+impl Task for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let Multiply { matrix, width, right, diagonal, columns, to } = self;
+        let rows = matrix.re.len() / width;
+        let deep = (right.re.len() / columns).min(width);
+        for row in 0..rows {
+            let out = row * columns..(row + 1) * columns;
+            let (to_re, to_im) = (&mut to.re[out.clone()], &mut to.im[out]);
+            (to_re.fill(0.0), to_im.fill(0.0));
+            for k in 0..deep {
+                let (a, b) = (matrix.re[row * width + k], matrix.im[row * width + k]);
+                let part = if diagonal { k..k + 1 } else { 0..columns };
+                let (re, im) = (&right.re[k * columns..(k + 1) * columns], &right.im[k * columns..(k + 1) * columns]);
+                for c in part {
+                    to_re[c] = A::mul_add(a, re[c], A::mul_add(-b, im[c], to_re[c]));
+                    to_im[c] = A::mul_add(a, im[c], A::mul_add(b, re[c], to_im[c]));
+                }
+            }
+        }
+    }
+}
