@@ -40,11 +40,6 @@ pub enum Start {
     Y,
 }
 
-/// Sums that are kept in registers, with room for what is summed.
-const fn sums<S: Simd>() -> usize {
-    S::REGISTERS * 3 / 4
-}
-
 fn number(place: usize) -> u32 {
     u32::try_from(place).expect("a network has less than 2^32 numbers")
 }
@@ -159,13 +154,12 @@ impl<T: Real> Tile<T> for Apply<'_, T> {
     #[inline(always)]
     fn run<S: Simd, V: Vector<Real = T>>(self) {
         let Apply { shape, weights, x, start, y } = self;
-        let sums = sums::<S>();
         let most = if shape.window == WINDOW {
-            sums / WINDOW
+            S::SUMS / WINDOW
         } else if shape.columns.len() == 1 {
             GROUP
         } else {
-            sums / 3
+            S::SUMS / 3
         };
         let panels = shape.columns.chunks(PANEL * shape.window).zip(shape.places.chunks(PANEL));
         for (columns, places) in panels {
@@ -218,19 +212,19 @@ impl<T: Real> Strip<'_, T> {
         let (mut columns, mut places) = (self.columns, self.places);
         if self.shape.window == WINDOW {
             // what is not `const` is compiled even where it is never run
-            if const { sums::<S>() / C >= WINDOW } {
+            if const { S::SUMS / C >= WINDOW } {
                 self.windows::<V, C>(y);
             }
             return;
         }
         loop {
-            let done = if const { sums::<S>() / C >= 8 } {
+            let done = if const { S::SUMS / C >= 8 } {
                 self.block::<V, C, 8>(columns, places, y)
-            } else if const { sums::<S>() / C >= 4 } {
+            } else if const { S::SUMS / C >= 4 } {
                 self.block::<V, C, 4>(columns, places, y)
-            } else if const { sums::<S>() / C == 3 } {
+            } else if const { S::SUMS / C == 3 } {
                 self.block::<V, C, 3>(columns, places, y)
-            } else if const { sums::<S>() / C == 2 } {
+            } else if const { S::SUMS / C == 2 } {
                 self.block::<V, C, 2>(columns, places, y)
             } else {
                 0
@@ -248,12 +242,13 @@ impl<T: Real> Strip<'_, T> {
     /// `C` outputs of all windows.
     #[inline(always)]
     fn windows<V: Vector<Real = T>, const C: usize>(&self, y: &mut [T]) {
+        let least = self.least::<V>();
         for (columns, &place) in self.columns.chunks_exact(WINDOW).zip(self.places) {
             let columns = columns.first_chunk().expect("a chunk of so many");
             let sums = self.sums::<V, C, WINDOW>(columns, &[place; WINDOW], y);
             for c in 0..C {
                 let [a, b, p, q] = sums[c];
-                self.store::<V, C>(c, place, a.max(b).max(p.max(q)), y);
+                self.store(c, place, a.max(b).max(p.max(q)), least, y);
             }
         }
     }
@@ -268,9 +263,10 @@ impl<T: Real> Strip<'_, T> {
     ) -> usize {
         if let (Some(columns), Some(places)) = (columns.first_chunk(), places.first_chunk()) {
             let sums = self.sums::<V, C, P>(columns, places, y);
+            let least = self.least::<V>();
             for c in 0..C {
                 for p in 0..P {
-                    self.store::<V, C>(c, places[p], sums[c][p], y);
+                    self.store(c, places[p], sums[c][p], least, y);
                 }
             }
             return P;
@@ -278,18 +274,31 @@ impl<T: Real> Strip<'_, T> {
         0
     }
 
+    /// Where a sum goes.
     #[inline(always)]
     fn place<V: Vector<Real = T>>(&self, c: usize, place: u32) -> usize {
         (place as usize + (self.first + self.within + c) * self.shape.step) * V::LANES
     }
 
     #[inline(always)]
-    fn store<V: Vector<Real = T>, const C: usize>(&self, c: usize, place: u32, sum: V, y: &mut [T]) {
-        let sum = if self.shape.relu { V::splat(T::ZERO).max(sum) } else { sum };
-        sum.store(&mut y[self.place::<V>(c, place)..]);
+    #[allow(unsafe_code)]
+    fn store<V: Vector<Real = T>>(&self, c: usize, place: u32, sum: V, least: V, y: &mut [T]) {
+        let at = self.place::<V>(c, place);
+        debug_assert!(at + V::LANES <= y.len());
+        // SAFETY: `Contraction::new` has taken the largest place and the last output into `size`, and `apply` has found y
+        // to hold so many elements of at least as many lanes.
+        least.max(sum).store(unsafe { y.get_unchecked_mut(at..at + V::LANES) });
     }
 
+    /// What no sum may be less than.
     #[inline(always)]
+    fn least<V: Vector<Real = T>>(&self) -> V {
+        V::splat(T::from_f64(if self.shape.relu { 0.0 } else { f64::NEG_INFINITY }))
+    }
+
+    /// The loop in which the time goes: all sums stay in registers.
+    #[inline(always)]
+    #[allow(unsafe_code)]
     fn sums<V: Vector<Real = T>, const C: usize, const P: usize>(
         &self,
         columns: &[u32; P],
@@ -297,29 +306,52 @@ impl<T: Real> Strip<'_, T> {
         y: &[T],
     ) -> [[V; P]; C] {
         let mut sums = [[V::splat(T::ZERO); P]; C];
-        let (biases, mut weights) = self.weights.split_at(self.count);
         for c in 0..C {
             for p in 0..P {
                 sums[c][p] = match self.start {
-                    Start::Bias => V::splat(biases[self.within + c]),
+                    Start::Bias => V::splat(self.weights[self.within + c]),
                     Start::Y => V::load(&y[self.place::<V>(c, places[p])..]),
                 };
             }
         }
-        let span = self.shape.span * V::LANES;
-        let mut x: [&[T]; P] = [&[]; P];
+        let mut columns_of_x: [&[T]; P] = [&[]; P];
         for p in 0..P {
-            x[p] = &self.x[columns[p] as usize * V::LANES..][..span];
+            columns_of_x[p] = &self.x[columns[p] as usize * V::LANES..][..self.shape.span * V::LANES];
         }
-        for &tap in &self.shape.taps {
-            let (now, later) = weights.split_at(self.count);
-            weights = later;
-            let now = &now[self.within..][..C];
+        let weights = &self.weights[self.count..];
+        assert!(weights.len() >= self.shape.taps.len() * self.count && self.within + C <= self.count);
+        for (t, &tap) in self.shape.taps.iter().enumerate() {
             let at = tap as usize * V::LANES;
-            for p in 0..P {
-                let x = V::load(&x[p][at..]);
+            let of_x = |p: usize| {
+                debug_assert!(at + V::LANES <= columns_of_x[p].len());
+                // SAFETY: the slice was just taken to hold `span` vectors, and `Contraction::new` has made `span` more than
+                // each tap.
+                unsafe { columns_of_x[p].get_unchecked(at..at + V::LANES) }
+            };
+            // SAFETY: asserted above.
+            let weight = |c: usize| unsafe { *weights.get_unchecked(t * self.count + self.within + c) };
+            // the fewer ones all together, the more ones one by one: registers are for the sums
+            if C < P {
+                let mut held = [V::splat(T::ZERO); C];
                 for c in 0..C {
-                    sums[c][p] = V::splat(now[c]).fma(x, sums[c][p]);
+                    held[c] = V::splat(weight(c));
+                }
+                for p in 0..P {
+                    let x = V::load(of_x(p));
+                    for c in 0..C {
+                        sums[c][p] = held[c].fma(x, sums[c][p]);
+                    }
+                }
+            } else {
+                let mut held = [V::splat(T::ZERO); P];
+                for p in 0..P {
+                    held[p] = V::load(of_x(p));
+                }
+                for c in 0..C {
+                    let weight = V::splat(weight(c));
+                    for p in 0..P {
+                        sums[c][p] = weight.fma(held[p], sums[c][p]);
+                    }
                 }
             }
         }

@@ -11,8 +11,8 @@ use crate::{Arch, Real};
 
 /// The vectors of a level.
 pub trait Simd: Arch {
-    /// How many of the widest vectors the processor keeps.
-    const REGISTERS: usize;
+    /// How many sums of the widest vectors are kept in registers, with room for what is summed.
+    const SUMS: usize;
     /// Half as many lanes take less time.
     const HALVES: bool;
 

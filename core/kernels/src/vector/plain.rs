@@ -13,7 +13,7 @@ impl Arch for Plain {
 }
 
 impl Simd for Plain {
-    const REGISTERS: usize = 8; // of two registers each
+    const SUMS: usize = 6; // of two registers each
     const HALVES: bool = false;
     type F64 = Lanes<f64, 4>;
     type HalfF64 = Lanes<f64, 2>;

@@ -22,7 +22,7 @@ impl Arch for Avx512 {
 }
 
 impl Simd for Avx2 {
-    const REGISTERS: usize = 16;
+    const SUMS: usize = 8;
     const HALVES: bool = false;
     type F64 = F64x4;
     type HalfF64 = F64x2;
@@ -31,7 +31,7 @@ impl Simd for Avx2 {
 }
 
 impl Simd for Avx512 {
-    const REGISTERS: usize = 32;
+    const SUMS: usize = 24;
     const HALVES: bool = true;
     type F64 = F64x8;
     type HalfF64 = F64x4;
