@@ -87,7 +87,7 @@ pub struct Pass<T = f32> {
 
 /// What a backward pass starts from.
 enum Backward<T> {
-    Graph(Graph<T>),
+    Graph(Box<Graph<T>>),
     /// The network is a device and nothing else: d(mean loss)/d(its outputs).
     Bare(Matrix),
 }
@@ -157,7 +157,7 @@ impl<T: Scalar> Network<T> {
         let score = score(loss, &trace.outputs, self.output_width(), targets, Some(&mut seed))?;
         let uses = self.uses.clone();
         let graph = Graph { outputs, seed, parameters, leaves, captured, uses };
-        Ok(Pass { score, trace, backward: Backward::Graph(graph) })
+        Ok(Pass { score, trace, backward: Backward::Graph(Box::new(graph)) })
     }
 
     /// The use of the device, if the network is that and nothing else.
@@ -207,7 +207,7 @@ impl<T: Scalar> Pass<T> {
     pub fn backward(self) -> Result<Trained<T>, Error> {
         let Pass { score, trace, backward } = self;
         let Graph { outputs, seed, parameters, leaves, captured, uses } = match backward {
-            Backward::Graph(graph) => graph,
+            Backward::Graph(graph) => *graph,
             Backward::Bare(cotangent) => {
                 let gradients = Gradients { values: Vec::new(), statistics: Vec::new() };
                 return Ok(Trained { score, gradients, cotangents: vec![cotangent], trace });

@@ -159,7 +159,7 @@ impl Forward {
             }
             let end = own.end.min(rows.end);
             let (now, later) = std::mem::take(&mut y).split_at_mut((end - at) * self.outputs);
-            unpack(work.slots[self.last].as_slice(), lanes.count::<T>(), at - own.start..end - own.start, now);
+            unpack(lanes, work.slots[self.last].as_slice(), at - own.start..end - own.start, now);
             (y, at) = (later, end);
         }
     }

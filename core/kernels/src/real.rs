@@ -2,7 +2,7 @@
 
 use crate::{
     Arch,
-    network::{Apply, Lanes},
+    network::{Job, Lanes, functions},
     trig,
     vector::{Simd, Vector},
 };
@@ -96,13 +96,29 @@ pub trait Real:
     #[doc(hidden)]
     fn sin_cos<A: Arch>(phase: Self::Phase) -> (Self, Self);
 
-    /// Not generic, so that this kernel is compiled with this crate and not with each that uses it.
+    /// exp(x), held within the normal numbers.
     #[doc(hidden)]
-    fn contract(lanes: Lanes, what: Apply<'_, Self>);
+    fn exp<A: Arch>(self) -> Self;
+
+    /// tanh(x).
+    #[doc(hidden)]
+    fn tanh<A: Arch>(self) -> Self;
+
+    /// 1/(1 + exp(-x)).
+    #[doc(hidden)]
+    fn sigmoid<A: Arch>(self) -> Self;
+
+    /// x Phi(x), Phi the distribution function of the standard normal.
+    #[doc(hidden)]
+    fn gelu<A: Arch>(self) -> Self;
+
+    /// Not generic, so that the kernels are compiled with this crate and not with each that uses them.
+    #[doc(hidden)]
+    fn tile(lanes: Lanes, job: Job<'_, Self>);
 }
 
 macro_rules! real {
-    ($real:ident, $wide:ident, $half:ident, $range:literal, $bits:ty, $mantissa:literal, $bias:literal, { $($phases:tt)* }) => {
+    ($real:ident, $functions:ident, $wide:ident, $half:ident, $range:literal, $bits:ty, $mantissa:literal, $bias:literal, { $($phases:tt)* }) => {
         impl Real for $real {
             type Wide<S: Simd> = S::$wide;
             type Half<S: Simd> = S::$half;
@@ -130,9 +146,29 @@ macro_rules! real {
                 $real::from_bits(<$bits>::from(($bias + exponent) as u16) << $mantissa)
             }
 
+            #[inline(always)]
+            fn exp<A: Arch>(self) -> Self {
+                functions::$functions::exp::<A>(self)
+            }
+
+            #[inline(always)]
+            fn tanh<A: Arch>(self) -> Self {
+                functions::$functions::tanh::<A>(self)
+            }
+
+            #[inline(always)]
+            fn sigmoid<A: Arch>(self) -> Self {
+                functions::$functions::sigmoid::<A>(self)
+            }
+
+            #[inline(always)]
+            fn gelu<A: Arch>(self) -> Self {
+                functions::$functions::gelu::<A>(self)
+            }
+
             #[inline(never)]
-            fn contract(lanes: Lanes, what: Apply<'_, Self>) {
-                lanes.dispatch(what);
+            fn tile(lanes: Lanes, job: Job<'_, Self>) {
+                job.run(lanes);
             }
 
             $($phases)*
@@ -140,7 +176,7 @@ macro_rules! real {
     };
 }
 
-real!(f32, F32, HalfF32, 60, u32, 23, 127, {
+real!(f32, single, F32, HalfF32, 60, u32, 23, 127, {
     type Phase = u32;
     const TURN: f64 = 4_294_967_296.0 / TAU;
 
@@ -175,7 +211,7 @@ real!(f32, F32, HalfF32, 60, u32, 23, 127, {
     }
 });
 
-real!(f64, F64, HalfF64, 400, u64, 52, 1023, {
+real!(f64, double, F64, HalfF64, 400, u64, 52, 1023, {
     type Phase = f64;
     const TURN: f64 = 1.0;
 

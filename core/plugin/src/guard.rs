@@ -56,7 +56,7 @@ thread_local! {
 
 /// Makes panics inside a guard silent, and remembers their place for the error message. For shared libraries, which have
 /// a panic hook of their own: the host's is not touched. With `RUST_BACKTRACE` set the panic is printed as usual.
-pub(crate) fn quiet_panics() {
+pub fn quiet_panics() {
     let loud = take_hook();
     let backtrace = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
     set_hook(Box::new(move |info| {

@@ -1,6 +1,6 @@
 //! Sums of weighted inputs: dense layers along any axis, convolutions, matrices of light.
 
-use super::{Lanes, Tile};
+use super::{Job, Lanes, Tile};
 use crate::{
     Real,
     vector::{Simd, Vector},
@@ -137,7 +137,7 @@ impl Contraction {
     pub fn apply<T: Real>(&self, lanes: Lanes, weights: &[T], x: &[T], start: Start, y: &mut [T]) {
         let count = lanes.count::<T>();
         assert!(weights.len() >= self.weights() && x.len() >= self.inputs * count && y.len() >= self.size * count);
-        T::contract(lanes, Apply { shape: self, weights, x, start, y });
+        T::tile(lanes, Job::Contract(Apply { shape: self, weights, x, start, y }));
     }
 }
 
@@ -159,7 +159,7 @@ impl<T: Real> Tile<T> for Apply<'_, T> {
         } else if shape.columns.len() == 1 {
             GROUP
         } else {
-            S::SUMS / 3
+            if S::SUMS < 24 { S::SUMS / 4 } else { 8 }
         };
         let panels = shape.columns.chunks(PANEL * shape.window).zip(shape.places.chunks(PANEL));
         for (columns, places) in panels {

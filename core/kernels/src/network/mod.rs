@@ -5,7 +5,8 @@
 //! other lanes, nor on how many there are.
 
 mod contraction;
-mod functions;
+pub(crate) mod functions;
+mod job;
 mod optics;
 mod rows;
 mod tables;
@@ -13,8 +14,8 @@ mod tables;
 mod tests;
 mod unary;
 
-pub(crate) use contraction::Apply;
 pub use contraction::{Contraction, Start};
+pub(crate) use job::Job;
 pub use optics::{mod_relu, moduli};
 pub use rows::{Packed, unpack};
 pub use tables::{Copies, Windows};
@@ -67,7 +68,7 @@ impl Lanes {
 
     /// Runs a kernel with these vectors.
     #[inline]
-    pub(crate) fn dispatch<T: Real, K: Tile<T>>(self, kernel: K) {
+    fn dispatch<T: Real, K: Tile<T>>(self, kernel: K) {
         self.level.dispatch(Tiled { kernel, half: self.half, real: std::marker::PhantomData::<T> });
     }
 }

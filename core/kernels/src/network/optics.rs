@@ -1,6 +1,6 @@
 //! Pairs (re, im).
 
-use super::{Lanes, Tile};
+use super::{Job, Lanes, Tile};
 use crate::{
     Real,
     vector::{Simd, Vector},
@@ -12,10 +12,10 @@ use crate::{
 /// If x is not twice as long as y.
 pub fn moduli<T: Real>(lanes: Lanes, root: bool, x: &[T], y: &mut [T]) {
     assert!(x.len() == 2 * y.len() && y.len().is_multiple_of(lanes.count::<T>()));
-    lanes.dispatch(Moduli { root, x, y });
+    T::tile(lanes, Job::Moduli(Moduli { root, x, y }));
 }
 
-struct Moduli<'a, T> {
+pub struct Moduli<'a, T> {
     root: bool,
     x: &'a [T],
     y: &'a mut [T],
@@ -42,10 +42,10 @@ fn power<V: Vector>(re: V, im: V) -> V {
 /// If there are not two numbers per sample for each b.
 pub fn mod_relu<T: Real>(lanes: Lanes, bias: &[T], z: &mut [T]) {
     assert!(z.len() == 2 * bias.len() * lanes.count::<T>());
-    lanes.dispatch(ModRelu { bias, z });
+    T::tile(lanes, Job::ModRelu(ModRelu { bias, z }));
 }
 
-struct ModRelu<'a, T> {
+pub struct ModRelu<'a, T> {
     bias: &'a [T],
     z: &'a mut [T],
 }

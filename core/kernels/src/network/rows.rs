@@ -1,7 +1,10 @@
 //! Samples into tiles and back.
 
-use super::Lanes;
-use crate::{Buffer, Level, Real};
+use super::{Job, Lanes, Tile};
+use crate::{
+    Buffer, Level, Real,
+    vector::{MAX_LANES, Simd, Vector, transpose},
+};
 use std::ops::Range;
 
 /// A batch in tiles: in each, the inputs in order, and of each input the samples of the tile.
@@ -32,17 +35,9 @@ impl<T: Real> Packed<T> {
         self.tiles.resize(rows.next_multiple_of(width) * inputs);
         for tile in 0..self.tiles() {
             let (lanes, rows) = shape.tile::<T>(tile);
-            let count = lanes.count::<T>();
-            let to = &mut self.tiles.as_mut_slice()[tile * width * inputs..][..count * inputs];
-            if rows.len() < count {
-                to.fill(T::ZERO);
-            }
-            for (lane, row) in rows.enumerate() {
-                let x = &x[row * inputs..][..inputs];
-                for i in 0..inputs {
-                    to[i * count + lane] = x[i];
-                }
-            }
+            let tile = &mut self.tiles.as_mut_slice()[tile * width * inputs..][..lanes.count::<T>() * inputs];
+            let rows = &x[rows.start * inputs..rows.end * inputs];
+            T::tile(lanes, Job::Pack(Pack { rows, inputs, tile }));
         }
     }
 
@@ -87,12 +82,75 @@ impl Shape {
     }
 }
 
-/// Numbers of a tile as rows: the samples `lanes` of `count` side by side.
-pub fn unpack<T: Real>(tile: &[T], count: usize, lanes: Range<usize>, rows: &mut [T]) {
+/// A tile as rows: the samples `range` of those side by side.
+///
+/// # Panics
+/// If the tile is not whole vectors, or there are more or fewer rows than samples.
+pub fn unpack<T: Real>(lanes: Lanes, tile: &[T], range: Range<usize>, rows: &mut [T]) {
+    let count = lanes.count::<T>();
     let outputs = tile.len() / count;
-    for (row, lane) in rows.chunks_mut(outputs).zip(lanes) {
-        for (o, number) in row.iter_mut().enumerate() {
-            *number = tile[o * count + lane];
+    assert!(tile.len().is_multiple_of(count) && range.end <= count && rows.len() == range.len() * outputs);
+    T::tile(lanes, Job::Unpack(Unpack { tile, outputs, range, rows }));
+}
+
+pub struct Pack<'a, T> {
+    rows: &'a [T],
+    inputs: usize,
+    tile: &'a mut [T],
+}
+
+impl<T: Real> Tile<T> for Pack<'_, T> {
+    #[inline(always)]
+    fn run<S: Simd, V: Vector<Real = T>>(self) {
+        let Pack { rows, inputs, tile } = self;
+        let mut first = 0;
+        while first + V::LANES <= inputs {
+            let mut block = [V::splat(T::ZERO); MAX_LANES];
+            for (vector, row) in block.iter_mut().zip(rows.chunks_exact(inputs)) {
+                *vector = V::load(&row[first..]);
+            }
+            transpose(&mut block);
+            for (vector, to) in block.iter().zip(tile[first * V::LANES..].chunks_exact_mut(V::LANES)).take(V::LANES) {
+                vector.store(to);
+            }
+            first += V::LANES;
+        }
+        for (i, to) in tile.chunks_exact_mut(V::LANES).enumerate().skip(first) {
+            to.fill(T::ZERO);
+            for (to, row) in to.iter_mut().zip(rows.chunks_exact(inputs)) {
+                *to = row[i];
+            }
+        }
+    }
+}
+
+pub struct Unpack<'a, T> {
+    tile: &'a [T],
+    outputs: usize,
+    range: Range<usize>,
+    rows: &'a mut [T],
+}
+
+impl<T: Real> Tile<T> for Unpack<'_, T> {
+    #[inline(always)]
+    fn run<S: Simd, V: Vector<Real = T>>(self) {
+        let Unpack { tile, outputs, range, rows } = self;
+        let mut first = 0;
+        while first + V::LANES <= outputs {
+            let mut block = [V::splat(T::ZERO); MAX_LANES];
+            for (vector, from) in block.iter_mut().zip(tile[first * V::LANES..].chunks_exact(V::LANES)).take(V::LANES) {
+                *vector = V::load(from);
+            }
+            transpose(&mut block);
+            for (vector, row) in block[range.start..range.end].iter().zip(rows.chunks_exact_mut(outputs)) {
+                vector.store(&mut row[first..]);
+            }
+            first += V::LANES;
+        }
+        for (o, from) in tile.chunks_exact(V::LANES).enumerate().skip(first) {
+            for (row, from) in rows.chunks_exact_mut(outputs).zip(&from[range.start..range.end]) {
+                row[o] = *from;
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Numbers moved, and the largest or the mean of some.
 
-use super::{Lanes, Tile};
+use super::{Job, Lanes, Tile};
 use crate::{
     Real,
     vector::{Simd, Vector},
@@ -28,11 +28,11 @@ impl Copies {
     /// If y has another length, or x is too short.
     pub fn apply<T: Real>(&self, lanes: Lanes, x: &[T], y: &mut [T]) {
         assert!(y.len() == self.0.len() * lanes.count::<T>());
-        lanes.dispatch(Copy { from: &self.0, x, y });
+        T::tile(lanes, Job::Copy(Copy { from: &self.0, x, y }));
     }
 }
 
-struct Copy<'a, T> {
+pub struct Copy<'a, T> {
     from: &'a [u32],
     x: &'a [T],
     y: &'a mut [T],
@@ -86,11 +86,11 @@ impl Windows {
     /// If y has another length, or x is too short.
     pub fn apply<T: Real>(&self, lanes: Lanes, x: &[T], y: &mut [T]) {
         assert!(y.len() == self.ends.len() * lanes.count::<T>());
-        lanes.dispatch(Reduce { windows: self, x, y });
+        T::tile(lanes, Job::Reduce(Reduce { windows: self, x, y }));
     }
 }
 
-struct Reduce<'a, T> {
+pub struct Reduce<'a, T> {
     windows: &'a Windows,
     x: &'a [T],
     y: &'a mut [T],

@@ -1,10 +1,11 @@
 //! Functions of each number, and of the numbers of a row.
 
-use super::{Lanes, Tile, functions};
+use super::{Job, Lanes, Tile};
 use crate::{
-    Arch, Real, Task, trig,
+    Arch, Real,
     vector::{Simd, Vector},
 };
+use std::marker::PhantomData;
 
 /// Added to variances before the square root.
 const EPSILON: f64 = 1e-5;
@@ -27,33 +28,27 @@ pub enum Unary {
 }
 
 /// Applies a function to each number.
+///
+/// # Panics
+/// If `x` is not whole vectors.
 pub fn unary<T: Real>(lanes: Lanes, function: Unary, x: &mut [T]) {
-    let level = lanes.level;
-    match function {
-        Unary::Relu => level.run(Map { x, f: Relu }),
-        Unary::Gelu => level.run(Map { x, f: Gelu }),
-        Unary::Tanh => level.run(Map { x, f: Tanh }),
-        Unary::Sigmoid => level.run(Map { x, f: Sigmoid }),
-        Unary::Sine => level.run(Map { x, f: Sine }),
-    }
+    assert!(x.len().is_multiple_of(lanes.count::<T>()));
+    T::tile(lanes, Job::Unary { function, x });
 }
 
 // A trait, not closures: those are not always inlined.
-trait Function {
-    fn of<A: Arch>(x: &mut [f64; CHUNK]);
+pub(super) trait Function<T> {
+    fn of<A: Arch>(x: T) -> T;
 }
 
 macro_rules! functions {
     ($($name:ident |$x:ident| $of:expr;)*) => {
         $(
-            struct $name;
-            impl Function for $name {
+            pub(super) struct $name;
+            impl<T: Real> Function<T> for $name {
                 #[inline(always)]
-                fn of<A: Arch>(x: &mut [f64; CHUNK]) {
-                    for i in 0..CHUNK {
-                        let $x = x[i];
-                        x[i] = $of;
-                    }
+                fn of<A: Arch>($x: T) -> T {
+                    $of
                 }
             }
         )*
@@ -61,60 +56,76 @@ macro_rules! functions {
 }
 
 functions! {
-    Relu |x| if x < 0.0 { 0.0 } else { x };
-    Gelu |x| functions::gelu::<A>(x);
-    Tanh |x| functions::tanh::<A>(x);
-    Sigmoid |x| functions::sigmoid::<A>(x);
-    Exp |x| functions::exp::<A>(x);
+    Relu |x| if x < T::ZERO { T::ZERO } else { x };
+    Gelu |x| T::gelu::<A>(x);
+    Tanh |x| T::tanh::<A>(x);
+    Sigmoid |x| T::sigmoid::<A>(x);
+    Exp |x| T::exp::<A>(x);
+    Sine |x| T::sin_cos::<A>(T::phase(x.to_f64() * T::TURN)).0;
 }
 
-struct Sine;
+pub(super) struct Map<'a, T, F> {
+    x: &'a mut [T],
+    function: PhantomData<F>,
+}
 
-impl Function for Sine {
-    #[inline(always)]
-    fn of<A: Arch>(x: &mut [f64; CHUNK]) {
-        let angles = *x;
-        let mut cosines = [0.0; CHUNK];
-        trig::sin_cos_of::<A>(&angles, x, &mut cosines);
+impl<'a, T, F> Map<'a, T, F> {
+    pub fn new(x: &'a mut [T]) -> Self {
+        Map { x, function: PhantomData }
     }
 }
 
-struct Map<'a, T, F> {
-    x: &'a mut [T],
-    #[allow(dead_code, reason = "only its type is used")]
-    f: F,
-}
-
-impl<T: Real, F: Function> Task for Map<'_, T, F> {
-    type Output = ();
-
+impl<T: Real, F: Function<T>> Tile<T> for Map<'_, T, F> {
     #[inline(always)]
-    fn run<A: Arch>(self) {
-        map::<A, T, F>(self.x);
+    fn run<S: Simd, V: Vector<Real = T>>(self) {
+        map::<S, T, F>(self.x);
     }
 }
 
 #[inline(always)]
-fn map<A: Arch, T: Real, F: Function>(x: &mut [T]) {
-    for x in x.chunks_mut(CHUNK) {
-        let mut numbers = [0.0; CHUNK];
-        if let Ok(x) = <&mut [T; CHUNK]>::try_from(&mut *x) {
-            for i in 0..CHUNK {
-                numbers[i] = x[i].to_f64();
+fn map<A: Arch, T: Real, F: Function<T>>(x: &mut [T]) {
+    let (chunks, rest) = x.as_chunks_mut::<CHUNK>();
+    for chunk in chunks {
+        for i in 0..CHUNK {
+            chunk[i] = F::of::<A>(chunk[i]);
+        }
+    }
+    for x in rest {
+        *x = F::of::<A>(*x);
+    }
+}
+
+/// Angles up to here have a phase.
+const LARGEST: f64 = 1e5;
+
+/// sin of each number; what is too large for phases, or is no number, by the standard library.
+pub(super) struct Sines<'a, T> {
+    pub x: &'a mut [T],
+}
+
+impl<T: Real> Tile<T> for Sines<'_, T> {
+    #[inline(always)]
+    fn run<S: Simd, V: Vector<Real = T>>(self) {
+        for x in self.x.chunks_mut(CHUNK) {
+            let mut inside = true;
+            for i in 0..x.len() {
+                inside &= x[i].to_f64().abs() <= LARGEST;
             }
-            F::of::<A>(&mut numbers);
-            for i in 0..CHUNK {
-                x[i] = T::from_f64(numbers[i]);
+            if inside {
+                map::<S, T, Sine>(x);
+            } else {
+                one_by_one::<S, T>(x);
             }
-            continue;
         }
-        for i in 0..x.len() {
-            numbers[i] = x[i].to_f64();
-        }
-        F::of::<A>(&mut numbers);
-        for i in 0..x.len() {
-            x[i] = T::from_f64(numbers[i]);
-        }
+    }
+}
+
+/// What stands beside a number that is too large is still made by the same operations.
+#[inline(always)]
+fn one_by_one<A: Arch, T: Real>(x: &mut [T]) {
+    for x in x {
+        let angle = x.to_f64();
+        *x = if angle.abs() <= LARGEST { Sine::of::<A>(*x) } else { T::from_f64(angle.sin()) };
     }
 }
 
@@ -124,10 +135,10 @@ fn map<A: Arch, T: Real, F: Function>(x: &mut [T]) {
 /// If they differ in length, or are not whole vectors.
 pub fn add<T: Real>(lanes: Lanes, x: &[T], y: &mut [T]) {
     assert!(x.len() == y.len() && y.len().is_multiple_of(lanes.count::<T>()));
-    lanes.dispatch(Sum { x, y });
+    T::tile(lanes, Job::Sum(Sum { x, y }));
 }
 
-struct Sum<'a, T> {
+pub struct Sum<'a, T> {
     x: &'a [T],
     y: &'a mut [T],
 }
@@ -147,10 +158,10 @@ impl<T: Real> Tile<T> for Sum<'_, T> {
 /// If `x` is not whole rows.
 pub fn add_weights<T: Real>(lanes: Lanes, weights: &[T], x: &mut [T]) {
     assert!(x.len().is_multiple_of(weights.len() * lanes.count::<T>()));
-    lanes.dispatch(AddWeights { weights, x });
+    T::tile(lanes, Job::AddWeights(AddWeights { weights, x }));
 }
 
-struct AddWeights<'a, T> {
+pub struct AddWeights<'a, T> {
     weights: &'a [T],
     x: &'a mut [T],
 }
@@ -172,10 +183,10 @@ impl<T: Real> Tile<T> for AddWeights<'_, T> {
 /// If `x` is not whole vectors.
 pub fn scale<T: Real>(lanes: Lanes, factor: T, x: &mut [T]) {
     assert!(x.len().is_multiple_of(lanes.count::<T>()));
-    lanes.dispatch(Scale { factor, x });
+    T::tile(lanes, Job::Scale(Scale { factor, x }));
 }
 
-struct Scale<'a, T> {
+pub struct Scale<'a, T> {
     factor: T,
     x: &'a mut [T],
 }
@@ -195,10 +206,10 @@ impl<T: Real> Tile<T> for Scale<'_, T> {
 /// If there are more or fewer shifts than scales, or `x` is not whole rows.
 pub fn layer_norm<T: Real>(lanes: Lanes, scales: &[T], shifts: &[T], x: &mut [T]) {
     assert!(scales.len() == shifts.len() && x.len().is_multiple_of(scales.len() * lanes.count::<T>()));
-    lanes.dispatch(LayerNorm { scales, shifts, x });
+    T::tile(lanes, Job::LayerNorm(LayerNorm { scales, shifts, x }));
 }
 
-struct LayerNorm<'a, T> {
+pub struct LayerNorm<'a, T> {
     scales: &'a [T],
     shifts: &'a [T],
     x: &'a mut [T],
@@ -235,10 +246,10 @@ impl<T: Real> Tile<T> for LayerNorm<'_, T> {
 /// If `x` is not whole rows.
 pub fn softmax<T: Real>(lanes: Lanes, features: usize, x: &mut [T]) {
     assert!(x.len().is_multiple_of(features * lanes.count::<T>()));
-    lanes.dispatch(Softmax { features, x });
+    T::tile(lanes, Job::Softmax(Softmax { features, x }));
 }
 
-struct Softmax<'a, T> {
+pub struct Softmax<'a, T> {
     features: usize,
     x: &'a mut [T],
 }

@@ -22,7 +22,7 @@ impl Arch for Avx512 {
 }
 
 impl Simd for Avx2 {
-    const SUMS: usize = 8;
+    const SUMS: usize = 12;
     const HALVES: bool = false;
     type F64 = F64x4;
     type HalfF64 = F64x2;

@@ -117,7 +117,8 @@ impl Layered {
         let inputs = optical.inputs;
         // What the columns of the first circuit are multiplied by: the elements before it are diagonal.
         chain.resize(inputs * inputs, true);
-        (chain.re.fill(0.0), chain.im.fill(0.0));
+        chain.re.fill(0.0);
+        chain.im.fill(0.0);
         (0..inputs).for_each(|k| chain.re[k * inputs + k] = 1.0);
         let mut rows = inputs;
         let mut diagonal = true;
@@ -180,21 +181,64 @@ impl Task for Multiply<'_> {
     #[inline(always)]
     fn run<A: Arch>(self) {
         let Multiply { matrix, width, right, diagonal, columns, to } = self;
-        let rows = matrix.re.len() / width;
         let deep = (right.re.len() / columns).min(width);
-        for row in 0..rows {
-            let out = row * columns..(row + 1) * columns;
-            let (to_re, to_im) = (&mut to.re[out.clone()], &mut to.im[out]);
-            (to_re.fill(0.0), to_im.fill(0.0));
-            for k in 0..deep {
-                let (a, b) = (matrix.re[row * width + k], matrix.im[row * width + k]);
-                let part = if diagonal { k..k + 1 } else { 0..columns };
-                let (re, im) = (&right.re[k * columns..(k + 1) * columns], &right.im[k * columns..(k + 1) * columns]);
-                for c in part {
-                    to_re[c] = A::mul_add(a, re[c], A::mul_add(-b, im[c], to_re[c]));
-                    to_im[c] = A::mul_add(a, im[c], A::mul_add(b, re[c], to_im[c]));
+        for first in (0..columns).step_by(BLOCK) {
+            let wide = first + BLOCK <= columns;
+            for row in 0..matrix.re.len() / width {
+                let from = row * width..row * width + deep;
+                let factors = (&matrix.re[from.clone()], &matrix.im[from]);
+                let start = row * columns + first;
+                if diagonal {
+                    for c in first..(first + BLOCK).min(columns) {
+                        let (a, b) = if c < deep { (factors.0[c], factors.1[c]) } else { (0.0, 0.0) };
+                        let (re, im) = (right.re[c * columns + c], right.im[c * columns + c]);
+                        to.re[row * columns + c] = A::mul_add(a, re, -b * im);
+                        to.im[row * columns + c] = A::mul_add(a, im, b * re);
+                    }
+                } else if wide {
+                    let (re, im) = block::<A>(factors, right, (first, columns));
+                    to.re[start..start + BLOCK].copy_from_slice(&re);
+                    to.im[start..start + BLOCK].copy_from_slice(&im);
+                } else {
+                    for c in first..columns {
+                        let (re, im) = entry::<A>(factors, right, (c, columns));
+                        (to.re[row * columns + c], to.im[row * columns + c]) = (re, im);
+                    }
                 }
             }
         }
     }
+}
+
+/// Columns that are computed together: their sums stay in registers.
+const BLOCK: usize = 8;
+
+/// A row of factors times `BLOCK` columns, each number by the same operations as in `entry`.
+#[inline(always)]
+fn block<A: Arch>(
+    factors: (&[f64], &[f64]),
+    right: &Field,
+    (first, columns): (usize, usize),
+) -> ([f64; BLOCK], [f64; BLOCK]) {
+    let (mut re, mut im) = ([0.0; BLOCK], [0.0; BLOCK]);
+    for (k, (&a, &b)) in factors.0.iter().zip(factors.1).enumerate() {
+        let at = k * columns + first;
+        let (x, y) = (&right.re[at..at + BLOCK], &right.im[at..at + BLOCK]);
+        for c in 0..BLOCK {
+            re[c] = A::mul_add(a, x[c], A::mul_add(-b, y[c], re[c]));
+            im[c] = A::mul_add(a, y[c], A::mul_add(b, x[c], im[c]));
+        }
+    }
+    (re, im)
+}
+
+#[inline(always)]
+fn entry<A: Arch>(factors: (&[f64], &[f64]), right: &Field, (column, columns): (usize, usize)) -> (f64, f64) {
+    let (mut re, mut im) = (0.0, 0.0);
+    for (k, (&a, &b)) in factors.0.iter().zip(factors.1).enumerate() {
+        let (x, y) = (right.re[k * columns + column], right.im[k * columns + column]);
+        re = A::mul_add(a, x, A::mul_add(-b, y, re));
+        im = A::mul_add(a, y, A::mul_add(b, x, im));
+    }
+    (re, im)
 }

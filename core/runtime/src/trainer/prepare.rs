@@ -13,6 +13,8 @@ use crate::{
     session::{Accounts, PhysicalFile},
 };
 use blackbeam_data::{Limits, load};
+use blackbeam_layers::Loss;
+use blackbeam_netlist::circuit::Circuit;
 use blackbeam_optics::Simulator;
 use blackbeam_plugin::{Descriptor, Device, Kind, Open};
 use blackbeam_source::{Diagnostic, Diagnostics};
@@ -73,6 +75,7 @@ fn check_descriptions(loaded: &mut Loaded, registry: &Registry) -> Result<(), Tr
             Err(errors) => found.extend(errors),
             Ok((circuit, w)) => {
                 warnings.push(w);
+                check_objective(loaded, name, &circuit).into_iter().for_each(|error| found.push(error));
                 match Simulator::open(&circuit, 0, 1) {
                     Ok(simulator) => check_methods(loaded, registry, name, &simulator.descriptor(), &mut found),
                     Err(error) => {
@@ -89,6 +92,19 @@ fn check_descriptions(loaded: &mut Loaded, registry: &Registry) -> Result<(), Tr
     }
     warnings.into_iter().for_each(|w| loaded.warnings.extend(w));
     Ok(())
+}
+
+/// A network on a device may say which loss its outputs are made for.
+fn check_objective(loaded: &Loaded, name: &str, circuit: &Circuit) -> Option<Diagnostic> {
+    let (objective, loss) = (circuit.network.as_ref()?.objective?, loaded.experiment.model.loss);
+    if objective == loss {
+        return None;
+    }
+    let text = |loss| if loss == Loss::Mse { "mse" } else { "cross_entropy" };
+    let (objective, loss) = (text(objective), text(loss));
+    let message = format!("the network of the device `{name}` is made for the loss `{objective}`, this is `{loss}`");
+    let error = Diagnostic::error("objective", message).at(loaded.root.span_at(&["model", "loss"]));
+    Some(error.help("change `model.loss`, or `network.objective` in the device file"))
 }
 
 fn check_methods(loaded: &Loaded, registry: &Registry, name: &str, descriptor: &Descriptor, found: &mut Diagnostics) {

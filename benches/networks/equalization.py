@@ -1,0 +1,172 @@
+"""Equalization by ZO-I and ZO-NP (Sawada, ICML 2025, algorithm 2) in PyTorch, beside `blackbeam train` on the same: time of a step.
+
+    python equalization.py OUT.jsonl THREADS
+First every form of the forward pass is checked against a slow loop and timed; the fastest ones, eager and compiled, then train in turn
+with Blackbeam. THREADS=1 also compares R2 after a short training, three seeds each.
+"""
+import statistics
+import sys
+import time
+
+import numpy as np
+import torch
+
+from equalizer import BATCH, BLOCK, BLOCKS, COUNT, FORMS, HALF, MEASURE_EVERY, MODES, MU, QUERIES, RATE, reference
+from rounds import Blackbeam, best_of, compiled, race, say
+
+SAMPLES, TESTS = 60_000, 10_000
+STEPS, CHECK_STEPS, SEEDS = 200, 4000, 3
+# of the largest output; single precision
+TOLERANCE = 1e-4
+
+
+def unitary(random, n):
+    q, r = torch.linalg.qr(torch.randn(n, n, dtype=torch.complex128, generator=random))
+    return q * (r.diagonal() / r.diagonal().abs())
+
+
+def task(seed):
+    """Training and test samples (x [.., 16] of CN(0, 1), |W x|), the singular values of W uniform in [2, 6]."""
+    random = torch.Generator().manual_seed(seed)
+    values = 2 + 4 * torch.rand(MODES, dtype=torch.float64, generator=random)
+    w = (unitary(random, MODES) * values) @ unitary(random, MODES)
+    x = torch.randn(SAMPLES + TESTS, MODES, dtype=torch.complex64, generator=random)
+    y = (x @ w.T.to(torch.complex64)).abs()
+    return (x[:SAMPLES], y[:SAMPLES]), (x[SAMPLES:], y[SAMPLES:])
+
+
+class Training:
+    """The state of one training. `step` is a function of tensors alone, so that all of it can be compiled."""
+
+    def __init__(self, form, *, natural, lambda_f=10.0, seed=0, compile_it=False):
+        torch.manual_seed(seed)
+        self.form, self.natural, self.lambda_f = form, natural, lambda_f
+        (self.x, self.y), self.tests = task(seed)
+        self.parameters = 2 * torch.pi * torch.rand(COUNT)
+        self.parameters[HALF:HALF + MODES] = 1
+        self.first, self.second = torch.zeros(COUNT), torch.zeros(COUNT)
+        self.powers = torch.ones(2)                     # of Adam's two betas
+        # L^-1 of every block: a row z becomes z L^-1 = (L^-T z)^T
+        self.factors = torch.eye(BLOCK).repeat(BLOCKS, 1, 1)
+        self.count, self.order = 0, torch.randperm(SAMPLES)
+        self.one = compiled(self.step) if compile_it else self.step
+        self.many = compiled(form) if compile_it else form
+
+    def step(self, parameters, first, second, powers, factors, z, blocks, x, y):
+        """One update; z [Q, 280] normal, blocks [Q]. Returns the loss."""
+        mine = torch.nn.functional.one_hot(blocks, BLOCKS).to(z.dtype)
+        u = mine.T[:, :, None] * z
+        if self.natural:
+            u = torch.bmm(u, factors)
+        u = u.transpose(0, 1).reshape(QUERIES, COUNT)
+        sets = torch.cat([parameters[None], parameters + MU * u])
+        losses = (self.form(sets, x) - y.T).square().mean((1, 2))
+        gradient = (losses[1:] - losses[0]) @ u / (MU * QUERIES)
+        first.lerp_(gradient, 0.1)
+        second.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+        powers[0] *= 0.9
+        powers[1] *= 0.999
+        parameters.sub_(RATE / (1 - powers[0]) * first / ((second / (1 - powers[1])).sqrt() + 1e-8))
+        return losses[0]
+
+    def measure(self, x):
+        """The Fisher information of one block, by N_b queries, and its factor."""
+        block = int(torch.randint(BLOCKS, ()))
+        inside = slice(block * BLOCK, (block + 1) * BLOCK)
+        sets = self.parameters.repeat(BLOCK + 1, 1)
+        sets[1:, inside].diagonal().add_(MU)
+        y = self.many(sets, x)
+        jacobian = (y[1:] - y[:1]).flatten(1) / MU      # [280, 16 B]
+        information = jacobian @ jacobian.T * (self.lambda_f / len(x)) + torch.eye(BLOCK)
+        low = torch.linalg.cholesky(information)
+        self.factors[block] = torch.linalg.solve_triangular(low, torch.eye(BLOCK), upper=False)
+
+    def run(self, steps):
+        """That many steps; the mean loss."""
+        total = torch.zeros(())
+        with torch.inference_mode():
+            for _ in range(steps):
+                at = self.count % (SAMPLES // BATCH) * BATCH
+                if at == 0:
+                    self.order = torch.randperm(SAMPLES)
+                batch = self.order[at:at + BATCH]
+                x, y = self.x[batch], self.y[batch]
+                if self.natural and self.count % MEASURE_EVERY == 0:
+                    self.measure(x)
+                self.count += 1
+                total += self.one(self.parameters, self.first, self.second, self.powers, self.factors,
+                                  torch.randn(QUERIES, BLOCK), torch.randint(BLOCKS, (QUERIES,)), x, y)
+        return float(total) / steps
+
+    def r2(self):
+        """On the test samples; all outputs together."""
+        x, y = self.tests
+        with torch.inference_mode():
+            out = FORMS["matrices, a layer of cells at a time"](self.parameters[None], x)[0].T
+        return float(1 - (y - out).square().sum() / (y - y.mean()).square().sum())
+
+
+def check_forms():
+    """Every form against the loop, at random parameters; exits at a wrong one."""
+    random = torch.Generator().manual_seed(7)
+    sets = 2 * torch.pi * torch.rand(QUERIES + 1, COUNT, generator=random)
+    sets[:, HALF:HALF + MODES] -= 3
+    x = torch.randn(BATCH, MODES, dtype=torch.complex64, generator=random)
+    expected = np.stack([reference(p, x) for p in sets[:3]])
+    for name, form in FORMS.items():
+        error = np.abs(form(sets, x)[:3].numpy() - expected).max() / expected.max()
+        if not error < TOLERANCE:
+            sys.exit(f"the forward pass `{name}` is wrong by {error:.1e} of the largest output")
+    return sets, x
+
+
+def main():
+    out, threads = sys.argv[1], int(sys.argv[2])
+    torch.set_num_threads(threads)
+    sets, x = check_forms()
+    with torch.inference_mode():
+        times = {name: best_of(lambda form=form: form(sets, x)) for name, form in FORMS.items()}
+    for name, seconds in times.items():
+        say(f"forward pass, {threads} threads, eager: {name}: {1e3 * seconds:.3f} ms")
+    eager = sorted((name for name in FORMS if "real numbers" not in name), key=times.get)[:2]
+    forms = [(name, False) for name in eager] + [(name, True) for name in FORMS if "real numbers" in name]
+
+    contestants = {"zo_i": {}, "zo_np": {}}
+    for name, compile_it in forms:
+        for method, calls in contestants.items():
+            who = f"PyTorch, {'compiled' if compile_it else 'eager'}: {name}"
+            training = Training(FORMS[name], natural=method == "zo_np", compile_it=compile_it)
+            start = time.perf_counter()
+            try:
+                training.run(STEPS)
+            except Exception as error:      # the compiler's errors have no common type
+                if not compile_it:
+                    raise
+                say(f"{who}: could not be compiled: {str(error).splitlines()[0]}")
+                continue
+            say(f"{who}, {method}: the first {STEPS} steps took {time.perf_counter() - start:.1f} s")
+            calls[who] = training
+    for method, calls in contestants.items():
+        experiment = Blackbeam(f"experiments/papers/equalization_{method}.yaml", threads, short=STEPS, long=STEPS + 2000)
+        race(out, f"equalization, {method}", threads, experiment,
+             {who: lambda training=training: training.run(STEPS) for who, training in calls.items()}, per_call=STEPS)
+    if threads == 1:
+        compare(out, contestants)
+
+
+def compare(out, contestants):
+    """R2 after a short training: PyTorch's data and directions are its own, so that only means can be compared."""
+    for method, calls in contestants.items():
+        theirs, ours = [], []
+        for seed in range(SEEDS):
+            training = Training(FORMS["matrices, a layer of cells at a time"], natural=method == "zo_np", seed=seed)
+            training.run(CHECK_STEPS)
+            theirs.append(training.r2())
+            ours.append(Blackbeam.r2(f"experiments/papers/equalization_{method}.yaml", CHECK_STEPS, seed))
+        for who, values in (("PyTorch", theirs), ("blackbeam", ours)):
+            say(f"equalization, {method}, {who}: R2 after {CHECK_STEPS} steps {', '.join(f'{v:.3f}' for v in values)}")
+        print(statistics.mean(theirs), statistics.mean(ours), out)
+
+
+if __name__ == "__main__":
+    main()
