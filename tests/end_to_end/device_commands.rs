@@ -24,8 +24,16 @@ fn every_shipped_device_is_explained_and_drawn() {
     assert!(devices.len() >= 6);
     for device in devices {
         let said = place.run(&format!("explain {device}")).done().stdout;
-        for word in ["program: ", "why: ", "parameters: ", "inputs: ", "non-idealities:", "actuator `"] {
+        let network = said.contains("program: layers");
+        let own = if network { "weights" } else { "actuator `" };
+        for word in ["program: ", "why: ", "parameters: ", "inputs: ", "non-idealities:", own] {
             assert!(said.contains(word), "{device}: no `{word}` in\n{said}");
+        }
+        if network {
+            for command in ["draw", "expand", "simulate"] {
+                place.run(&format!("{command} {device}")).ends(2, &["it is a network"]);
+            }
+            continue;
         }
         assert!(place.run(&format!("explain {device} --ideal")).done().stdout.contains("non-idealities:\n  none"));
         place.run(&format!("draw {device} --out drawing.svg")).done();

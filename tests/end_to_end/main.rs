@@ -16,6 +16,7 @@ mod input;
 mod ledger;
 mod methods;
 mod networks;
+mod on_device;
 mod plugins;
 mod reproducible;
 mod resume;

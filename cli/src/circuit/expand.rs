@@ -1,6 +1,6 @@
 //! `blackbeam expand`.
 
-use super::{read, refused, write};
+use super::{read_light, refused, write};
 use crate::{
     Failure,
     args::{ExpandArgs, Reading},
@@ -11,7 +11,7 @@ use crate::{
 pub fn run(args: &ExpandArgs) -> Result<(), Failure> {
     let file = &args.device.file;
     let nominal = Reading { ideal: true, ..args.device.reading.clone() };
-    let (circuit, seed) = read(file, &nominal)?;
+    let (circuit, seed) = read_light(file, &nominal)?;
     let values = blackbeam_optics::slot_values(&circuit, seed).map_err(refused(file))?;
     let expanded = blackbeam_netlist::expand(&circuit, &values)
         .map_err(|message| Failure::Input(format!("{}: {message}", file.display())))?;

@@ -23,6 +23,16 @@ fn read(file: &Path, args: &Reading) -> Result<(Circuit, u64), Failure> {
     Ok((circuit, seed))
 }
 
+/// As [`read`], for what only light can do.
+fn read_light(file: &Path, args: &Reading) -> Result<(Circuit, u64), Failure> {
+    let (circuit, seed) = read(file, args)?;
+    if circuit.network.is_some() {
+        let message = "it is a network, which has no ports: `explain` and `train` take it";
+        return Err(Failure::Input(format!("{}: {message}", file.display())));
+    }
+    Ok((circuit, seed))
+}
+
 /// An error of the optics about a file.
 fn refused(file: &Path) -> impl Fn(blackbeam_plugin::PluginError) -> Failure {
     move |error| Failure::Input(format!("{}: {}", file.display(), error.message))

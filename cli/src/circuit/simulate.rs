@@ -1,6 +1,6 @@
 //! `blackbeam simulate`.
 
-use super::{read, refused, write};
+use super::{read_light, refused, write};
 use crate::{Failure, args::SimulateArgs};
 use blackbeam_drawing::Curve;
 use blackbeam_optics::{Optics, Spectrum};
@@ -13,7 +13,7 @@ pub fn run(args: &SimulateArgs) -> Result<(), Failure> {
     if let Some(out) = &args.out {
         known_format(out)?;
     }
-    let (mut circuit, seed) = read(file, &args.device.reading)?;
+    let (mut circuit, seed) = read_light(file, &args.device.reading)?;
     if let Some(wl) = &args.wl {
         circuit.environment.wavelengths_um.clone_from(&wl.0);
         circuit.environment.channels = false;

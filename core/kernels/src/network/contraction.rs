@@ -156,10 +156,11 @@ impl<T: Real> Tile<T> for Apply<'_, T> {
         let Apply { shape, weights, x, start, y } = self;
         let most = if shape.window == WINDOW {
             S::SUMS / WINDOW
-        } else if shape.columns.len() == 1 {
+        } else if shape.columns.len() == 1 || S::SUMS >= 3 * GROUP {
             GROUP
         } else {
-            if S::SUMS < 24 { S::SUMS / 4 } else { 8 }
+            // of 16 registers, 4 outputs of 3 columns would leave none for a weight, 3 of 4 do
+            S::SUMS / 4
         };
         let panels = shape.columns.chunks(PANEL * shape.window).zip(shape.places.chunks(PANEL));
         for (columns, places) in panels {

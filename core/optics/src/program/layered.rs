@@ -7,7 +7,7 @@ use super::{Choice, Field, Generator, generator};
 use crate::fabrication::Fabrication;
 use blackbeam_forward::{ComplexMatrix, Forward, Loaded, Packed, Work};
 use blackbeam_kernels::{Arch, Level, Real, Task};
-use blackbeam_layers::program::{Element, Optical};
+use blackbeam_layers::program::{Element, Op, Optical};
 use blackbeam_netlist::circuit::{Circuit, Network};
 use blackbeam_plugin::{PluginError, Result};
 use std::ops::Range;
@@ -74,8 +74,8 @@ impl Layered {
             generator.parts().into_iter().map(move |part| format!("{name}: {part}"))
         });
         let weights: usize = network.program.weights.iter().map(|weight| weight.len()).sum();
-        let mut parts: Vec<String> = parts.collect();
-        parts.insert(0, format!("{} instructions, {weights} weights", network.program.instructions.len()));
+        let layers = network.program.instructions.iter().map(|instruction| part(&instruction.op));
+        let parts = std::iter::once(format!("{weights} weights")).chain(layers).chain(parts).collect();
         let choice = Choice {
             name: "layers",
             why: "the file has a `network`".into(),
@@ -162,6 +162,35 @@ impl Layered {
     pub fn run<T: Real>(&self, loaded: &LoadedLayers<T>, packed: &Packed<T>, y: &mut [T], work: &mut Work<T>) {
         self.forward.run(&loaded.loaded, packed, 0, y, work);
     }
+}
+
+/// An operation, for people.
+fn part(op: &Op) -> String {
+    // `MaxPool { .. }` to `max_pool`
+    let plain = |op: &Op| {
+        let text = format!("{op:?}");
+        let name = text.split([' ', '(']).next().unwrap_or_default();
+        let letter = |(i, c): (usize, char)| {
+            let gap = if i > 0 && c.is_uppercase() { "_" } else { "" };
+            format!("{gap}{}", c.to_lowercase())
+        };
+        name.char_indices().map(letter).collect::<String>()
+    };
+    match op {
+        Op::Linear { features, out, outer, inner, .. } if outer * inner == 1 => format!("linear: {features} to {out}"),
+        Op::Linear { features, out, outer, inner, .. } => {
+            format!("linear: {features} to {out}, for each of {} places", outer * inner)
+        }
+        Op::Conv2d { input, out, kernel, .. } => format!("conv2d: {} to {out} channels, {kernel} x {kernel}", input[0]),
+        Op::MaxPool { kernel, .. } | Op::AvgPool { kernel, .. } => format!("{}: {kernel} x {kernel}", plain(op)),
+        Op::Optical(light) => light_part(light),
+        Op::Recurrent { optical, positions, .. } => format!("recurrent, {positions} positions: {}", light_part(optical)),
+        _ => plain(op),
+    }
+}
+
+fn light_part(light: &Optical) -> String {
+    format!("light: {} elements, {} to {} modes, one matrix a configuration", light.elements.len(), light.inputs, light.outputs)
 }
 
 /// `to` [rows, columns] = `matrix` [rows, width] times `right` [columns or fewer rows, columns]; what is missing is dark.
