@@ -56,7 +56,7 @@ fn equalizers_learn_and_every_query_is_counted() {
     for (estimator, probes) in [
         ("method: natural, objective: loss, samples: 6, mu: 0.001, lambda_f: 0", 24 * 6),
         ("method: coordinate, objective: loss, samples: 6, mu: 0.001", 24 * 6),
-        ("method: natural, objective: loss, samples: 6, mu: 0.001, every: 10, block: 512", 24 * 6 + 3 * parameters),
+        ("method: natural, objective: loss, samples: 6, mu: 0.001, every: 10, lambda_f: 0.1", 24 * 6 + 3 * parameters),
         ("method: gauss_newton, mu: 0.001, margin: 0", 24 * (parameters + 3)),
     ] {
         let place = Place::new();
@@ -152,7 +152,7 @@ fn what_does_not_fit_is_said_before_anything_is_trained() {
             ["made for the loss `mse`", "network.objective"],
         ),
         (experiment("set: equalization, size: 5, train: 100, test: 20", one, "mse", natural), ["[4]", "[5]"]),
-        (experiment(data, one, "mse", "method: adjoint"), ["adjoint", "net"]),
+        (experiment(data, one, "mse", "method: parameter_shift"), ["parameter_shift", "net"]),
         (experiment(data, "{circuit: {name: U}}", "mse", natural), ["device file only", "`device`"]),
     ] {
         place.write("experiment.yaml", text);
