@@ -184,13 +184,20 @@ fn part(op: &Op) -> String {
         Op::Conv2d { input, out, kernel, .. } => format!("conv2d: {} to {out} channels, {kernel} x {kernel}", input[0]),
         Op::MaxPool { kernel, .. } | Op::AvgPool { kernel, .. } => format!("{}: {kernel} x {kernel}", plain(op)),
         Op::Optical(light) => light_part(light),
-        Op::Recurrent { optical, positions, .. } => format!("recurrent, {positions} positions: {}", light_part(optical)),
+        Op::Recurrent { optical, positions, .. } => {
+            format!("recurrent, {positions} positions: {}", light_part(optical))
+        }
         _ => plain(op),
     }
 }
 
 fn light_part(light: &Optical) -> String {
-    format!("light: {} elements, {} to {} modes, one matrix a configuration", light.elements.len(), light.inputs, light.outputs)
+    format!(
+        "light: {} elements, {} to {} modes, one matrix a configuration",
+        light.elements.len(),
+        light.inputs,
+        light.outputs
+    )
 }
 
 /// `to` [rows, columns] = `matrix` [rows, width] times `right` [columns or fewer rows, columns]; what is missing is dark.
