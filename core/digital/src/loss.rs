@@ -129,13 +129,22 @@ fn squares<O: Scalar, T: Scalar>(
     }
     let n = outputs.len() as f64;
     let mut score = Score { count: (outputs.len() / width) as u64, outputs: outputs.len() as u64, ..Score::default() };
-    for (i, (&o, &t)) in outputs.iter().zip(values).enumerate() {
-        let (o, t): (f64, f64) = (o.into(), t.into());
-        score.residual_squares += (o - t) * (o - t);
-        score.target_sum += t;
-        score.target_squares += t * t;
-        if let Some(gradient) = gradient.as_deref_mut() {
-            gradient[i] = O::of(2.0 * (o - t) / n);
+    // Several sums of each kind, so that one addition need not wait for the one before.
+    const LANES: usize = 8;
+    let mut sums = [[0.0; LANES]; 3];
+    for (outputs, values) in outputs.chunks(LANES).zip(values.chunks(LANES)) {
+        for (lane, (&o, &t)) in outputs.iter().zip(values).enumerate() {
+            let (o, t): (f64, f64) = (o.into(), t.into());
+            sums[0][lane] += (o - t) * (o - t);
+            sums[1][lane] += t;
+            sums[2][lane] += t * t;
+        }
+    }
+    [score.residual_squares, score.target_sum, score.target_squares] = sums.map(|sum| sum.iter().sum());
+    if let Some(gradient) = gradient.as_deref_mut() {
+        for (slot, (&o, &t)) in gradient.iter_mut().zip(outputs.iter().zip(values)) {
+            let (o, t): (f64, f64) = (o.into(), t.into());
+            *slot = O::of(2.0 * (o - t) / n);
         }
     }
     score.loss_sum = score.residual_squares / width as f64;

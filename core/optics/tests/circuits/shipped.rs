@@ -2,7 +2,7 @@
 
 use blackbeam_netlist::{PRESET_NAMES, ReadOptions, read};
 use blackbeam_optics::Simulator;
-use blackbeam_plugin::{Call, Device, Key, Matrix, Purpose, can};
+use blackbeam_plugin::{ArrayView, ArrayViewMut, Call, Device, Key, Matrix, Purpose, can};
 use blackbeam_source::Source;
 use std::{fs, path::Path};
 
@@ -14,6 +14,9 @@ fn every_device_opens_and_answers_with_every_preset() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let source = Source::new(&name, fs::read_to_string(&path).unwrap());
+        if source.text().contains("\nnetwork:") {
+            continue; // not linear, and without presets: below
+        }
         for preset in PRESET_NAMES.into_iter().chain(["--ideal"]) {
             let ideal = preset == "--ideal";
             let named = (!ideal).then(|| preset.to_string());
@@ -58,4 +61,36 @@ fn every_device_opens_and_answers_with_every_preset() {
         }
     }
     assert!(opened >= 9, "three families with three presets");
+}
+
+/// Networks give finite answers, which depend on what they are sent.
+#[test]
+fn every_network_opens_and_answers() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../devices");
+    let mut opened = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let source = Source::read(&entry.unwrap().path()).unwrap();
+        if !source.text().contains("\nnetwork:") {
+            continue;
+        }
+        let (circuit, warnings) = read(&source, &ReadOptions::default()).unwrap();
+        assert!(warnings.is_empty(), "{}", warnings.render(false));
+        let network = circuit.network.as_ref().unwrap();
+        let expected: [usize; 2] = [&network.input, &network.output].map(|shape| shape.iter().product());
+        let mut device = Simulator::open(&circuit, 1, 1).unwrap();
+        let descriptor = device.descriptor();
+        let widths = [descriptor.input.width, descriptor.output.width];
+        assert_eq!(widths, expected, "{}", source.name());
+        let call = Call { stream: 0, step: 0, purpose: Purpose::Forward, round: 0, set: 0, first_row: 0, time_s: 1.0 };
+        let params: Vec<f64> = descriptor.parameters.iter().map(|p| p.initial).collect();
+        device.write_params(&params, &call).unwrap();
+        let mut x = vec![0f32; 3 * widths[0]];
+        x.iter_mut().enumerate().for_each(|(i, v)| *v = Key::new(2).normal(i as u64) as f32);
+        let mut y = vec![f32::NAN; 3 * widths[1]];
+        let (from, to) = ([3, widths[0]], [3, widths[1]]);
+        device.query(ArrayView::new_f32(&x, &from), ArrayViewMut::new_f32(&mut y, &to), &call).unwrap();
+        assert!(y.iter().all(|v| v.is_finite()) && y[..widths[1]] != y[widths[1]..2 * widths[1]], "{}", source.name());
+        opened += 1;
+    }
+    assert!(opened >= 4, "the networks of the papers");
 }

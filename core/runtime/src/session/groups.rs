@@ -65,11 +65,17 @@ impl DeviceSession {
             ))
         };
         set.expand(&mut params).map_err(|e| wrong(e.message.into()))?;
-        for (p, v) in self.descriptor().parameters.iter().zip(&mut params) {
-            if !v.is_finite() {
-                return Err(wrong(format!("parameter `{}` is {v}", p.name)));
+        let (low, high) = &self.ends;
+        let parameters = &self.descriptor().parameters;
+        for (i, (v, (low, high))) in params.iter_mut().zip(low.iter().zip(high)).enumerate() {
+            // the rule leaves what is well inside as it is
+            if *v >= *low && *v < *high {
+                continue;
             }
-            *v = p.admit(*v);
+            if !v.is_finite() {
+                return Err(wrong(format!("parameter `{}` is {v}", parameters[i].name)));
+            }
+            *v = parameters[i].admit(*v);
         }
         Ok(params)
     }

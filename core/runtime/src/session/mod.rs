@@ -76,6 +76,8 @@ pub struct DeviceSession {
     options: SessionOptions,
     params: Vec<f64>,
     previous: Vec<f64>,
+    /// Lower and upper ends of the parameters' ranges, apart from what else the descriptor says of them.
+    ends: (Vec<f64>, Vec<f64>),
     applied: Option<(Vec<f64>, Vec<f64>)>,
     input: InputScale,
     noise: NoiseEstimate,
@@ -121,7 +123,9 @@ impl DeviceSession {
         let driver = Driver::new(device, &options, physical)?;
         let params: Vec<f64> = driver.descriptor().parameters.iter().map(|p| p.initial).collect();
         let input = InputScale::new(options.input);
+        let ends = driver.descriptor().parameters.iter().map(|p| (p.min, p.max)).unzip();
         Ok(DeviceSession {
+            ends,
             previous: params.clone(),
             params,
             applied: None,
