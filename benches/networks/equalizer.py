@@ -212,8 +212,7 @@ def matrices_in_reals(parts):
         whole = product((re[:, 1], im[:, 1]), (re[:, 0], im[:, 0])).flatten(0, 1)
         xr, xi = torch.view_as_real(x).unbind(-1)
         y = torch.matmul(whole, torch.cat([torch.cat([xr, xi], 0), torch.cat([-xi, xr], 0)], 1).T)
-        power = y[:, :len(x)].square() + y[:, len(x):].square()
-        return torch.sqrt(power).unflatten(0, (-1, MODES))
+        return torch.sqrt(y[:, :len(x)].square() + y[:, len(x):].square()).unflatten(0, (-1, MODES))
     return form
 
 
@@ -227,5 +226,4 @@ FORMS = {
     "matrices, products of layers": matrices_by_layers,
     "matrices, real numbers": matrices_in_reals(1),
     "matrices, real numbers, 2 parts": matrices_in_reals(2),
-    "matrices, real numbers, 4 parts": matrices_in_reals(4),
 }

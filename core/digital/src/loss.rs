@@ -122,7 +122,7 @@ fn squares<O: Scalar, T: Scalar>(
     outputs: &[O],
     width: usize,
     values: &[T],
-    mut gradient: Option<&mut [O]>,
+    gradient: Option<&mut [O]>,
 ) -> Result<Score, Error> {
     if values.len() != outputs.len() {
         return Err(Error::Input(format!("{} target numbers for {} outputs", values.len(), outputs.len())));
@@ -141,7 +141,7 @@ fn squares<O: Scalar, T: Scalar>(
         }
     }
     [score.residual_squares, score.target_sum, score.target_squares] = sums.map(|sum| sum.iter().sum());
-    if let Some(gradient) = gradient.as_deref_mut() {
+    if let Some(gradient) = gradient {
         for (slot, (&o, &t)) in gradient.iter_mut().zip(outputs.iter().zip(values)) {
             let (o, t): (f64, f64) = (o.into(), t.into());
             *slot = O::of(2.0 * (o - t) / n);

@@ -66,11 +66,30 @@ pub(crate) fn compile(program: &Program, inputs: usize) -> Result<Forward, Error
         outputs: compiler.elements,
         last,
         steps: compiler.steps,
-        sources: compiler.sources,
+        places: places(&compiler.sources, first, &compiler.optical),
         optical: compiler.optical,
         slots: compiler.slots,
         operations: compiler.operations,
     })
+}
+
+/// Where sources stand among zero, the weights, and re, im and -im of each matrix.
+fn places(sources: &[Source], weights: usize, optical: &[Optical]) -> Vec<u32> {
+    let mut next = 1 + weights;
+    let mut starts = Vec::with_capacity(optical.len());
+    for optical in optical {
+        let entries = optical.inputs * optical.outputs;
+        starts.push([next, next + entries, next + 2 * entries]);
+        next += 3 * entries;
+    }
+    let place = |source: &Source| match *source {
+        Source::Zero => 0,
+        Source::Weight(index) => 1 + index as usize,
+        Source::Re { matrix, entry } => starts[matrix as usize][0] + entry as usize,
+        Source::Im { matrix, entry } => starts[matrix as usize][1] + entry as usize,
+        Source::MinusIm { matrix, entry } => starts[matrix as usize][2] + entry as usize,
+    };
+    sources.iter().map(|source| number(place(source))).collect()
 }
 
 struct Compiler<'p> {

@@ -33,14 +33,14 @@ pub use error::Error;
 
 use blackbeam_kernels::{Buffer, Level, Real, network::unpack};
 use blackbeam_layers::program::{Optical, Program};
-use compile::Source;
 use steps::Step;
 
 /// A network without values.
 #[derive(Clone, Debug)]
 pub struct Forward {
     steps: Vec<Step>,
-    sources: Vec<Source>,
+    /// where each loaded number stands among all values: zero, the weights, and of each matrix re, im and -im
+    places: Vec<u32>,
     optical: Vec<Optical>,
     /// values of the program's weights
     parameters: usize,
@@ -65,6 +65,8 @@ pub struct ComplexMatrix<'a> {
 #[derive(Clone, Default)]
 pub struct Loaded<T> {
     weights: Buffer<T>,
+    /// all values, in the order in which they are given
+    values: Vec<T>,
 }
 
 /// Memory of one thread, kept from run to run.
@@ -116,15 +118,18 @@ impl Forward {
             let entries = optical.inputs * optical.outputs;
             assert!(matrix.re.len() == entries && matrix.im.len() == entries, "entries of a matrix");
         }
-        loaded.weights.resize(self.sources.len());
-        for (value, source) in loaded.weights.as_mut_slice().iter_mut().zip(&self.sources) {
-            *value = T::from_f64(match *source {
-                Source::Zero => 0.0,
-                Source::Weight(index) => weights[index as usize],
-                Source::Re { matrix, entry } => matrices[matrix as usize].re[entry as usize],
-                Source::Im { matrix, entry } => matrices[matrix as usize].im[entry as usize],
-                Source::MinusIm { matrix, entry } => -matrices[matrix as usize].im[entry as usize],
-            });
+        let values = &mut loaded.values;
+        values.clear();
+        values.push(T::ZERO);
+        values.extend(weights.iter().map(|v| T::from_f64(*v)));
+        for matrix in matrices {
+            values.extend(matrix.re.iter().map(|v| T::from_f64(*v)));
+            values.extend(matrix.im.iter().map(|v| T::from_f64(*v)));
+            values.extend(matrix.im.iter().map(|v| T::from_f64(-*v)));
+        }
+        loaded.weights.resize(self.places.len());
+        for (weight, place) in loaded.weights.as_mut_slice().iter_mut().zip(&self.places) {
+            *weight = values[*place as usize];
         }
     }
 
@@ -142,7 +147,7 @@ impl Forward {
     /// If `loaded` or `packed` were not made by this network, `y` is not whole rows, or there are not so many.
     pub fn run<T: Real>(&self, loaded: &Loaded<T>, packed: &Packed<T>, first: usize, y: &mut [T], work: &mut Work<T>) {
         let weights = loaded.weights.as_slice();
-        assert_eq!(weights.len(), self.sources.len(), "a parameter set of this network");
+        assert_eq!(weights.len(), self.places.len(), "a parameter set of this network");
         assert!(packed.rows() == 0 || packed.inputs() == self.inputs, "a batch of this network");
         assert!(y.len().is_multiple_of(self.outputs), "whole rows of {} outputs, found {}", self.outputs, y.len());
         let rows = first..first + y.len() / self.outputs;

@@ -2,22 +2,21 @@
 //! writes and the descriptor alone, so that how a group is split, retried or threaded never moves it.
 
 use super::Account;
-use blackbeam_plugin::Descriptor;
+use blackbeam_plugin::{Descriptor, Parameter};
 
 /// Cost of programming `new` where `old` was programmed (`None`: nothing yet): t_fixed + n_changed t_each + settling,
 /// tau ln(largest change / tolerance).
 pub fn write_cost(descriptor: &Descriptor, old: Option<&[f64]>, new: &[f64]) -> Account {
-    let (mut changed, mut largest) = (0u64, 0f64);
-    match old {
+    let (changed, largest) = match old {
         None => {
-            changed = new.len() as u64;
-            for (p, v) in descriptor.parameters.iter().zip(new) {
+            let reach = |(p, v): (&Parameter, &f64)| {
                 let span = p.max - p.min;
-                largest = largest.max(if span.is_finite() { span } else { v.abs() });
-            }
+                if span.is_finite() { span } else { v.abs() }
+            };
+            (new.len() as u64, descriptor.parameters.iter().zip(new).map(reach).fold(0.0, f64::max))
         }
-        Some(old) => (changed, largest) = changes(old, new),
-    }
+        Some(old) => changes(old, new),
+    };
     let t = &descriptor.timing;
     let settle = if t.settle_tau_s > 0.0 && t.settle_tolerance > 0.0 && largest > t.settle_tolerance {
         t.settle_tau_s * (largest / t.settle_tolerance).ln()
