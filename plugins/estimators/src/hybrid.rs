@@ -7,7 +7,8 @@
 //!
 //!   (m_{t - patience} - m_t) / |m_{t - patience}| < tolerance.
 //!
-//! The step after which it happens says so in the log. Learning rate, momentum and other settings of the optimiser are the
+//! The step after which it happens says so in the log. Gradients of the second method may be gathered, b <- momentum b + g; the
+//! optimiser and its settings are the
 //! device's and stay the same.
 //!
 //! Any two of the estimators that are shipped can be put together. Cost of a step: that of the method at work.
@@ -18,8 +19,8 @@ use crate::{
     state::{Reader, Writer, bad},
 };
 use blackbeam_plugin::{
-    Answer, Ask, Context, Cost, CostInputs, Descriptor, Estimator, EstimatorPlugin, Manifest, Open, Plugin,
-    PluginError, Result, needs, structure,
+    Answer, Ask, Context, Cost, CostInputs, Descriptor, Estimator, EstimatorPlugin, Manifest, Open, OutcomeKind,
+    Plugin, PluginError, Result, needs, structure,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -59,12 +60,15 @@ struct Settings {
     /// Relative improvement below which the second method takes over.
     #[schemars(range(min = 0))]
     tolerance: f64,
+    /// Share of the last sum of gradients of the second method that is kept: b <- momentum b + g.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
+    momentum: f64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let (first, second) = (Inner::named("sign"), Inner::named("coordinate"));
-        Settings { first, second, window: 100, patience: 3, tolerance: 1e-3 }
+        Settings { first, second, window: 100, patience: 3, tolerance: 1e-3, momentum: 0.0 }
     }
 }
 
@@ -80,6 +84,9 @@ impl Settings {
         if !(self.tolerance.is_finite() && self.tolerance >= 0.0) {
             return wrong(format!("tolerance is {}, expected a number of at least 0", self.tolerance));
         }
+        if !(0.0..1.0).contains(&self.momentum) {
+            return wrong(format!("momentum is {}, expected at least 0 and less than 1", self.momentum));
+        }
         Ok(())
     }
 }
@@ -87,7 +94,7 @@ impl Settings {
 /// Makes the estimator `hybrid`.
 ///
 /// Settings: `first` and `second` (`method` and its settings; `sign`, then `coordinate`), `window` (100), `patience` (3),
-/// `tolerance` (0.001).
+/// `tolerance` (0.001), `momentum` (0, of the second).
 pub struct Hybrid;
 
 impl EstimatorPlugin for Hybrid {
@@ -103,7 +110,15 @@ impl EstimatorPlugin for Hybrid {
         let settings: Settings = settings::read(NAME, &open.settings)?;
         settings.check()?;
         let methods = [made("first", &settings.first, open, device)?, made("second", &settings.second, open, device)?];
-        Ok(Box::new(Switching { settings, methods, at_work: 0, sum: 0.0, count: 0, means: Vec::new() }))
+        Ok(Box::new(Switching {
+            settings,
+            methods,
+            at_work: 0,
+            sum: 0.0,
+            count: 0,
+            means: Vec::new(),
+            gathered: Vec::new(),
+        }))
     }
 }
 
@@ -146,12 +161,27 @@ struct Switching {
     count: u64,
     /// Means of the last windows, the oldest first.
     means: Vec<f64>,
+    /// b of the second method; empty before its first gradient.
+    gathered: Vec<f64>,
 }
 
 impl Switching {
+    /// Adds a gradient of the second method to what is left of those before.
+    fn gather(&mut self, ask: &mut Ask) {
+        let gradient = ask.outcome == OutcomeKind::Gradient && self.at_work == 1;
+        if !gradient || self.settings.momentum == 0.0 {
+            return;
+        }
+        self.gathered.resize(ask.values.len(), 0.0);
+        for (kept, value) in self.gathered.iter_mut().zip(ask.values.iter_mut()) {
+            *kept = self.settings.momentum * *kept + *value;
+            *value = *kept;
+        }
+    }
+
     /// Takes note of the loss of a step; says why, if the second method is to take over.
     fn watch(&mut self, step: u64, loss: f64) -> Option<String> {
-        let Settings { first, second, window, patience, tolerance } = &self.settings;
+        let Settings { first, second, window, patience, tolerance, .. } = &self.settings;
         if self.at_work == 1 {
             return None;
         }
@@ -186,6 +216,7 @@ impl Estimator for Switching {
         if !ask.probes.is_empty() {
             return Ok(ask);
         }
+        self.gather(&mut ask);
         let loss = finite(NAME, context.loss, "the loss of the step")?;
         if let Some(why) = self.watch(context.step, loss) {
             let note = if ask.note.is_empty() { why } else { format!("{}; {why}", ask.note) };
@@ -209,6 +240,8 @@ impl Estimator for Switching {
         writer.number(self.count);
         writer.number(self.means.len() as u64);
         self.means.iter().for_each(|mean| writer.real(*mean));
+        writer.number(self.gathered.len() as u64);
+        self.gathered.iter().for_each(|b| writer.real(*b));
         for method in &self.methods {
             writer.bytes(&method.save()?);
         }
@@ -223,11 +256,14 @@ impl Estimator for Switching {
             return Err(bad(NAME, "is one of other settings"));
         }
         let means = (0..means).map(|_| reader.real()).collect::<Result<_>>()?;
+        let gathered = reader.number()?;
+        let gathered = (0..gathered).map(|_| reader.real()).collect::<Result<_>>()?;
         for method in &mut self.methods {
             method.restore(reader.bytes()?)?;
         }
         reader.end()?;
         (self.at_work, self.sum, self.count, self.means) = (at_work as usize, sum, count, means);
+        self.gathered = gathered;
         Ok(())
     }
 }
@@ -277,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_restored_run_goes_on_with_the_same_bits() {
-        let settings = SETTINGS.replace("coordinate", "natural").replace("0.1}", "10}");
+        let settings = SETTINGS.replace("coordinate", "natural").replace("0.1}", "10, \"momentum\": 0.9}");
         let host = CosineBank::new(6, 4, 3).host();
         for saved_after in [3, 9] {
             let mut whole = make(&Hybrid, &settings, &host.descriptor).unwrap();
@@ -296,6 +332,20 @@ mod tests {
         }
     }
 
+    /// The gradient of the second method is the same at every step of a host that does not move: b is a geometric sum.
+    #[test]
+    fn momentum_gathers_the_gradients_of_the_second_method() {
+        let host = CosineBank::new(6, 4, 3).host();
+        let settings = SETTINGS.replace("0.1}", "10, \"momentum\": 0.5}");
+        let mut estimator = make(&Hybrid, &settings, &host.descriptor).unwrap();
+        let steps: Vec<Vec<f64>> = (0..9)
+            .map(|step| host.play(estimator.as_mut(), Key::new(1).with(step), step).result.values.to_vec())
+            .collect();
+        for (gathered, alone) in [(&steps[7], 1.5), (&steps[8], 1.75)] {
+            assert!(gathered.iter().zip(&steps[6]).all(|(b, g)| (b - alone * g).abs() < 1e-12 * g.abs().max(1e-3)));
+        }
+    }
+
     #[test]
     fn what_cannot_be_used_is_refused() {
         let device = descriptor(2, 2, 4, 0.0);
@@ -306,6 +356,7 @@ mod tests {
             (r#"{"window": 0}"#, ["hybrid", "window", "0"]),
             (r#"{"patience": 0}"#, ["hybrid", "patience", "0"]),
             (r#"{"tolerance": -1}"#, ["hybrid", "tolerance", "-1"]),
+            (r#"{"momentum": 1}"#, ["hybrid", "momentum", "less than 1"]),
             (r#"{"third": {"method": "sign"}}"#, ["hybrid", "third", "first"]),
         ] {
             let Err(error) = make(&Hybrid, settings, &device) else { panic!("{settings} was taken") };
