@@ -18,7 +18,7 @@ pub enum SetName {
     /// Colour photographs, 3x32x32, 10 classes, from `cifar-10-batches-bin/` (the binary version).
     Cifar10,
     /// Drawn in code: |W x| of `size` complex numbers x for a fixed matrix W with `singular_values`. A sample is [2 size]: (re,
-    /// im) pairs of x; targets are numbers, [size].
+    /// im) pairs of x; targets are numbers, `[size]`.
     Equalization,
     /// Drawn in code: `length` of so many `symbols` are to be repeated after a `delay`. A sample is [2 length + delay, symbols +
     /// 2], one-hot; the target is one of these classes for each position.

@@ -14,7 +14,7 @@ type Widths<'w> = &'w dyn Fn(&str) -> Option<(usize, usize)>;
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the fields are those of the layer, or indices of parameters")]
 pub enum Op {
-    /// y[a, o, c] = sum_f x[a, f, c] weight[f, o] + bias[o] on samples of the shape [outer, features, inner].
+    /// `y[a, o, c] = sum_f x[a, f, c] weight[f, o] + bias[o]` on samples of the shape `[outer, features, inner]`.
     Linear {
         weight: usize,
         bias: Option<usize>,

@@ -8,7 +8,7 @@ use crate::{
 
 const ZERO: u32 = u32::MAX;
 
-/// y[i] = x[from_i], or 0.
+/// `y[i] = x[from_i]`, or 0.
 #[derive(Clone, Debug)]
 pub struct Copies(Vec<u32>);
 
@@ -51,7 +51,7 @@ impl<T: Real> Tile<T> for Copy<'_, T> {
     }
 }
 
-/// y[i] is the largest or the mean of some numbers of x.
+/// `y[i]` is the largest or the mean of some numbers of x.
 #[derive(Clone, Debug)]
 pub struct Windows {
     mean: bool,
