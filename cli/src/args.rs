@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::serve::Fault;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -36,7 +37,9 @@ pub enum Command {
     Draw(DrawArgs),
     /// Measure how long the queries of training take on this machine.
     Bench(BenchArgs),
-    /// Plugin libraries: make them known, list them.
+    /// Serve a device file as an instrument that speaks a line protocol over TCP or a serial line.
+    ServeDevice(ServeArgs),
+    /// Plugin libraries: begin one, make them known, list them.
     Plugin {
         /// What to do.
         #[command(subcommand)]
@@ -351,9 +354,56 @@ pub enum Form {
     Keyed,
 }
 
+/// Arguments of `serve-device`.
+///
+/// Prints one line once it can be reached, and serves until it is stopped. The protocol is docs/scpi-protocol.md; a driver for
+/// it is plugins/devices/scpi-c.
+#[derive(clap::Args)]
+pub struct ServeArgs {
+    /// What.
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Where clients connect; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5025")]
+    pub listen: String,
+    /// Serve on this serial line instead.
+    #[arg(long, value_name = "PATH", conflicts_with = "listen")]
+    pub serial: Option<PathBuf>,
+    /// Speed of the serial line, bits per second.
+    #[arg(long, value_name = "N", default_value_t = 115_200)]
+    pub baud: u32,
+    /// Threads that the device may use.
+    #[arg(long, value_name = "T", default_value_t = 1, value_parser = at_least_one)]
+    pub threads: usize,
+    /// Wait so long before each command.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = seconds)]
+    pub latency: f64,
+    /// Clamp all parameters to this range.
+    #[arg(long, value_name = "LOW:HIGH", value_parser = low_high, allow_hyphen_values = true)]
+    pub clamp: Option<(f64, f64)>,
+    /// What goes wrong: KIND@N (at the Nth write or query) or KIND/N (at every Nth), where KIND is busy, hang, drop, slip or
+    /// power-loss, and may be narrowed to KIND:write or KIND:query. May be given more than once.
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<Fault>,
+}
+
 /// What to do with plugin libraries.
 #[derive(Subcommand)]
 pub enum PluginCommand {
+    /// Begin a device library: a project that builds, and whose device answers.
+    New {
+        /// Name of the device and of the folder that is made: letters, digits and `_`.
+        name: String,
+        /// Language.
+        #[arg(long, value_enum)]
+        lang: Lang,
+        /// Folder in which it is made.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+        /// Rust: a checkout of Blackbeam to depend on, instead of its repository.
+        #[arg(long, value_name = "DIR")]
+        blackbeam: Option<PathBuf>,
+    },
     /// Load a library once and store its hash, manifests and settings schemas in plugins.lock.
     Add {
         /// The shared library.
@@ -368,6 +418,17 @@ pub enum PluginCommand {
         #[arg(long, value_name = "DIR", default_value = ".")]
         dir: PathBuf,
     },
+}
+
+/// Languages of device libraries.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum Lang {
+    /// Rust, with cargo.
+    Rust,
+    /// C99, with a Makefile.
+    C,
+    /// C++17, with a Makefile.
+    Cpp,
 }
 
 /// Kinds of file that have a schema.
@@ -405,6 +466,12 @@ const MAX_THREADS: usize = 1024;
 
 /// Most wavelengths of a sweep.
 const MAX_WAVELENGTHS: usize = 1_000_000;
+
+fn low_high(text: &str) -> Result<(f64, f64), String> {
+    let number = |part: &str| part.trim().parse::<f64>().ok().filter(|v| v.is_finite());
+    let ends = text.split_once(':').and_then(|(low, high)| Some((number(low)?, number(high)?)));
+    ends.filter(|(low, high)| low < high).ok_or_else(|| "expected LOW:HIGH, such as 0:3.1".into())
+}
 
 fn wavelengths(text: &str) -> Result<Wavelengths, String> {
     let number = |part: &str| {

@@ -8,7 +8,9 @@ mod check;
 mod circuit;
 mod compare;
 mod plugin;
+mod plugin_new;
 mod progress;
+mod serve;
 mod table;
 mod train;
 
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Simulate(arguments) => circuit::simulate::run(&arguments),
         Command::Draw(arguments) => circuit::draw::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::ServeDevice(arguments) => serve::run(&arguments),
         Command::Plugin { command } => plugin::run(&command),
         Command::Schema { of } => print(&schema(of)),
         Command::Completions { shell } => {

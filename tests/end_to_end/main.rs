@@ -13,6 +13,8 @@ mod faults;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod input;
+#[cfg(unix)]
+mod instruments;
 mod ledger;
 mod methods;
 mod networks;

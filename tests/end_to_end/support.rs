@@ -114,6 +114,12 @@ impl Place {
         Finished::new(arguments, self.command(arguments).output().unwrap())
     }
 
+    /// The same in a folder of this one.
+    pub fn run_in(&self, folder: &str, arguments: &str) -> Finished {
+        let mut command = self.command(arguments);
+        Finished::new(arguments, command.current_dir(self.path(folder)).output().unwrap())
+    }
+
     /// Trains `experiment.yaml` into `out`, which must succeed.
     pub fn train(&self, out: &str, arguments: &str) -> Run {
         self.run(&format!("train experiment.yaml --out {out} --quiet {arguments}")).done();

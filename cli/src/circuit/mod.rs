@@ -11,7 +11,7 @@ use blackbeam_source::{Diagnostics, Source};
 use std::path::{Path, PathBuf};
 
 /// Reads a device file; its warnings go to standard error. Gives the seed of the device too.
-fn read(file: &Path, args: &Reading) -> Result<(Circuit, u64), Failure> {
+pub fn read(file: &Path, args: &Reading) -> Result<(Circuit, u64), Failure> {
     let input = |found: Diagnostics| Failure::Input(found.render(false));
     let source = Source::read(file).map_err(input)?;
     let options = ReadOptions { preset: args.preset.clone(), ideal: args.ideal, ..ReadOptions::default() };

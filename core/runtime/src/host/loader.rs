@@ -1,6 +1,10 @@
-//! Loading one shared library: version first, then layout, then its plugins.
+//! Loading one shared library: which kind it is, then its version, then its layout, then its plugins.
 
-use super::HostError;
+use super::{HostError, device_library};
+use blackbeam_driver::{
+    host::AbiVersion,
+    table::{SYMBOL, TableFn},
+};
 use blackbeam_plugin::{
     INTERFACE_MAJOR, INTERFACE_MINOR, Plugin,
     boundary::{self, HEADER_SYMBOL, HeaderRef, VERSION_SYMBOL, VersionFn},
@@ -39,9 +43,27 @@ impl fmt::Display for InterfaceVersion {
     }
 }
 
-/// Loads the library at `path` (absolute) for ever, and gives back its version and its plugins.
+/// The interface that a library was built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interface {
+    /// That of `blackbeam_plugin`.
+    Rust(InterfaceVersion),
+    /// That of `blackbeam_device.h`.
+    C(AbiVersion),
+}
+
+impl fmt::Display for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Interface::Rust(version) => write!(f, "{version}"),
+            Interface::C(version) => write!(f, "C {version}"),
+        }
+    }
+}
+
+/// Loads the library at `path` (absolute) for ever, and gives back its interface and its plugins.
 #[allow(unsafe_code)]
-pub(super) fn open(path: &Path) -> Result<(InterfaceVersion, Vec<Plugin>), HostError> {
+pub(super) fn open(path: &Path) -> Result<(Interface, Vec<Plugin>), HostError> {
     // SAFETY: loading runs the library's initialisers. A person named this file as a plugin, which is code to be run;
     // nothing can be known of it before.
     let library = unsafe { libloading::Library::new(path) }.map_err(|error| not_a_library(path, &error))?;
@@ -50,6 +72,12 @@ pub(super) fn open(path: &Path) -> Result<(InterfaceVersion, Vec<Plugin>), HostE
     let not_a_plugin = |symbol| move |_| HostError::NotAPlugin { path: path.to_owned(), symbol };
 
     // SAFETY: a symbol of this name is a function of this type: that is what the name is reserved for.
+    if let Ok(table) = unsafe { library.get::<TableFn>(SYMBOL) } {
+        let (version, plugin) = device_library::open(path, *table)?;
+        return Ok((Interface::C(version), vec![plugin]));
+    }
+
+    // SAFETY: as above.
     let version = unsafe { library.get::<VersionFn>(VERSION_SYMBOL) }.map_err(not_a_plugin(VERSION_SYMBOL))?;
     let version = InterfaceVersion::from(version());
     if !InterfaceVersion::HOST.accepts(version) {
@@ -64,7 +92,7 @@ pub(super) fn open(path: &Path) -> Result<(InterfaceVersion, Vec<Plugin>), HostE
         HostError::Layout { path: path.to_owned(), summary: error.summary }
     })?;
     let plugins = plugins.map_err(|error| HostError::NoManifests { place: path.display().to_string(), error })?;
-    Ok((version, plugins))
+    Ok((Interface::Rust(version), plugins))
 }
 
 fn not_a_library(path: &Path, error: &libloading::Error) -> HostError {
@@ -88,5 +116,7 @@ mod tests {
         }
         assert_eq!(InterfaceVersion::from(boundary::VERSION), InterfaceVersion::HOST);
         assert_eq!(InterfaceVersion::from(9 << 32 | 7).to_string(), "9.7");
+        assert_eq!(Interface::Rust(host).to_string(), "2.3");
+        assert_eq!(Interface::C(AbiVersion { major: 1, minor: 4 }).to_string(), "C 1.4");
     }
 }

@@ -40,7 +40,7 @@ pub struct LockedLibrary {
     pub sha256: String,
     /// Size of the file, bytes.
     pub size: u64,
-    /// Interface version it was built for.
+    /// Interface it was built for: `0.4`, or `C 1.1`.
     pub interface: String,
     /// Its plugins.
     pub plugins: Vec<LockedPlugin>,
@@ -259,7 +259,7 @@ pub fn look_up(registry: &Registry, lock: Option<&LockFile>, kind: Kind, name: &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::InterfaceVersion;
+    use crate::host::{Interface, InterfaceVersion};
 
     fn library(path: &Path) -> LoadedLibrary {
         let bytes = fs::read(path).unwrap();
@@ -267,7 +267,7 @@ mod tests {
             path: path.canonicalize().unwrap(),
             sha256: hash_bytes(&bytes),
             size: bytes.len() as u64,
-            interface: InterfaceVersion::HOST,
+            interface: Interface::Rust(InterfaceVersion::HOST),
             plugins: Vec::new(),
         }
     }

@@ -5,15 +5,21 @@
 //! sit behind the same guard against panics. A built-in plugin is found by its kind and name; one of a library only when
 //! the library is named with it, so that a library can hold a method of the same name as a built-in one.
 //! A library is never unloaded.
+//!
+//! Libraries are of two kinds: those of `blackbeam_plugin::export_plugins!`, which hold plugins of every kind and are bound to
+//! the version of the interface in Rust, and device libraries, which hold one device and speak the C interface of
+//! `blackbeam_driver`. A library that has the symbols of both is taken as a device library.
 
+mod device_library;
 mod loader;
 mod lockfile;
 mod registry;
 
-pub use loader::InterfaceVersion;
+pub use loader::{Interface, InterfaceVersion};
 pub use lockfile::{LOCK_NAME, LockFile, LockedLibrary, LockedPlugin, Verification, look_up, verify};
 pub use registry::{LoadedLibrary, Registered, Registry};
 
+use blackbeam_driver::{host::AbiVersion, table::SYMBOL};
 use blackbeam_plugin::{Kind, PluginError};
 use blackbeam_source::did_you_mean;
 use std::{
@@ -40,8 +46,8 @@ pub enum HostError {
     },
     /// A library, but not one of ours.
     #[error(
-        "{} is a shared library but not a Blackbeam plugin: it has no symbol `{symbol}` (plugins are made with \
-         `blackbeam_plugin::export_plugins!`)",
+        "{} is a shared library but not a Blackbeam plugin: it has no symbol `{symbol}` (made by \
+         `blackbeam_plugin::export_plugins!`) and no `{SYMBOL}` (device libraries: include/blackbeam_device.h)",
         path.display()
     )]
     NotAPlugin {
@@ -63,6 +69,28 @@ pub enum HostError {
         found: InterfaceVersion,
         /// The host's version.
         host: InterfaceVersion,
+    },
+    /// A device library of another major version.
+    #[error(
+        "{} was built for version {found} of the C interface, this Blackbeam has {host}: build it with the \
+         blackbeam_device.h of this Blackbeam",
+        path.display()
+    )]
+    WrongTable {
+        /// The file.
+        path: PathBuf,
+        /// The library's version.
+        found: AbiVersion,
+        /// The host's version.
+        host: AbiVersion,
+    },
+    /// A device library whose table cannot be used.
+    #[error("{} has a `{SYMBOL}` that cannot be used: {problem}", path.display())]
+    BrokenTable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
     },
     /// Another data layout under the same version.
     #[error(

@@ -1,6 +1,6 @@
 //! The plugins of this process.
 
-use super::{HostError, InterfaceVersion, LockFile, at, canonical, loader, verify};
+use super::{HostError, Interface, LockFile, at, canonical, loader, verify};
 use crate::run::hash_bytes;
 use blackbeam_plugin::{
     Descriptor, Device, Estimator, Kind, Manifest, Open, Plugin, PluginError, Surrogate, guard::guard,
@@ -89,8 +89,8 @@ pub struct LoadedLibrary {
     pub sha256: String,
     /// Size of the file, bytes.
     pub size: u64,
-    /// The interface version it was built for.
-    pub interface: InterfaceVersion,
+    /// The interface it was built for.
+    pub interface: Interface,
     /// Its plugins.
     pub plugins: Vec<Registered>,
 }
@@ -131,7 +131,8 @@ impl Registry {
     /// Loads a library, for ever. The second time the same path gives what was loaded the first time.
     ///
     /// # Errors
-    /// `Missing`, `NotALibrary`, `NotAPlugin`, `WrongVersion`, `Layout`, `NoManifests`, `Manifest`, `Io`.
+    /// `Missing`, `NotALibrary`, `NotAPlugin`, `WrongVersion`, `Layout`, `WrongTable`, `BrokenTable`, `NoManifests`,
+    /// `Manifest`, `Io`.
     pub fn load(&mut self, path: &Path) -> Result<&LoadedLibrary, HostError> {
         let path = canonical(path)?;
         let index = match self.libraries.iter().position(|library| library.path == path) {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod device_libraries;
 mod step;
 
 use blackbeam_plugin::{Code, Kind, Manifest, Matrix, OutcomeKind, Purpose};
