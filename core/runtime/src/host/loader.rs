@@ -64,6 +64,9 @@ impl fmt::Display for Interface {
 /// Loads the library at `path` (absolute) for ever, and gives back its interface and its plugins.
 #[allow(unsafe_code)]
 pub(super) fn open(path: &Path) -> Result<(Interface, Vec<Plugin>), HostError> {
+    if let Some(reason) = super::whole::cut_off(path) {
+        return Err(HostError::NotALibrary { path: path.to_owned(), reason });
+    }
     // SAFETY: loading runs the library's initialisers. A person named this file as a plugin, which is code to be run;
     // nothing can be known of it before.
     let library = unsafe { libloading::Library::new(path) }.map_err(|error| not_a_library(path, &error))?;

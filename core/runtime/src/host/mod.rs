@@ -14,6 +14,7 @@ mod device_library;
 mod loader;
 mod lockfile;
 mod registry;
+mod whole;
 
 pub use loader::{Interface, InterfaceVersion};
 pub use lockfile::{LOCK_NAME, LockFile, LockedLibrary, LockedPlugin, Verification, look_up, verify};
