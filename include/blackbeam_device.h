@@ -460,7 +460,7 @@ typedef struct bb_query_sets {
     uint64_t struct_size;
     /** Number of configurations, at least 1. */
     uint64_t n_sets;
-    /** Identity of each [n_sets], for its write and its query. */
+    /** Identity of each of the n_sets, for its write and its query. */
     const bb_call *calls;
     /** Parameters of each [n_sets, n_params]. */
     const double *params;

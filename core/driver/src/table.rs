@@ -428,7 +428,7 @@ interface! {
         struct_size: u64,
         /// Number of configurations, at least 1.
         n_sets: u64,
-        /// Identity of each [n_sets], for its write and its query.
+        /// Identity of each of the n_sets, for its write and its query.
         calls: *const Call,
         /// Parameters of each [n_sets, n_params].
         params: *const f64,
