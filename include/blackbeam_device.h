@@ -391,6 +391,11 @@ typedef struct bb_descriptor {
     bb_limits limits;
     /** How long calls may take. Since 1.1. */
     bb_timeouts timeouts;
+    /** Power of one actuator where its parameter has the value 1, watts; 0 if not known. It grows with the
+     * square of parameters of BB_KIND_VOLTAGE and in proportion to the magnitude of others (a heater's phase
+     * is proportional to its power). The limits of power are kept by it. Since 1.1.
+     */
+    double unit_power_w;
 } bb_descriptor;
 
 /* ---- Requests ---- */

@@ -26,6 +26,7 @@
 //!             name: "amplifier".into(), firmware: "1".into(), calibration: "none".into(), input: port, output: port,
 //!             parameters: vec![gain].into(), dtype: Dtype::F64, structure: structure::LINEAR_IN_X, can: 0, max_batch: 0,
 //!             vectors_per_row: 1, noise: 0.0, timing: Timing::default(), energy: Energy::default(),
+//!             limits: Limits::default(), timeouts: Timeouts::default(),
 //!         }
 //!     }
 //!     fn write_params(&mut self, params: &[f64], _: &Call) -> Result<Applied> {

@@ -360,6 +360,10 @@ interface! {
         limits: Limits,
         /// How long calls may take. Since 1.1.
         timeouts: Timeouts,
+        /// Power of one actuator where its parameter has the value 1, watts; 0 if not known. It grows with the square of
+        /// parameters of BB_KIND_VOLTAGE and in proportion to the magnitude of others (a heater's phase is proportional to its
+        /// power). The limits of power are kept by it. Since 1.1.
+        unit_power_w: f64,
     }
 
     section "Requests";

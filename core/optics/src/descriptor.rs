@@ -7,8 +7,8 @@ use crate::{
 };
 use blackbeam_netlist::circuit::{AtRange as CircuitAtRange, Circuit, Precision, ReadoutMode};
 use blackbeam_plugin::{
-    AtRange, Descriptor, Dtype, Energy, Parameter, ParameterKind, PluginError, RString, RVec, Result, Timing, can,
-    structure,
+    AtRange, Descriptor, Dtype, Energy, Limits, Parameter, ParameterKind, PluginError, RString, RVec, Result, Timeouts,
+    Timing, can, structure,
 };
 use std::f64::consts::TAU;
 
@@ -118,6 +118,8 @@ pub(crate) fn describe(circuit: &Circuit, model: &Model, gains_move: bool) -> De
         vectors_per_row: encoder.parts().len() as u32,
         noise: if encoder.quiet() && noise >= 0.0 { noise * differences } else { -1.0 },
         energy: Energy { hold_w: power_w, write_j: 0.0, vector_j: 0.0 },
+        limits: Limits::default(),
+        timeouts: Timeouts::default(),
     }
 }
 

@@ -6,13 +6,14 @@
 
 use crate::{
     Answer, Applied, ArrayView, ArrayViewMut, Ask, Call, Code, Context, Cost, CostInputs, Descriptor, Device,
-    DevicePlugin, Estimator, EstimatorPlugin, Factors, Manifest, Matrix, Open, ParameterSet, Plugin, PluginError,
-    Result, Surrogate, SurrogatePlugin,
+    DevicePlugin, Estimator, EstimatorPlugin, Factors, Health, Manifest, Matrix, Open, ParameterSet, Plugin,
+    PluginError, Result, SafeState, Surrogate, SurrogatePlugin,
 };
 use std::{
     any::Any,
     cell::{Cell, OnceCell, RefCell},
     panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
+    sync::Arc,
 };
 
 /// The same plugin behind the guard: neither its constructor nor what it makes can panic any more.
@@ -246,6 +247,19 @@ impl Device for GuardedDevice {
         self.guarded.write(|d| d.restore_state(state))
     }
 
+    fn safe_state_anywhere(&self) -> Option<SafeState> {
+        let anywhere = self.guarded.read(|d| Ok(d.safe_state_anywhere())).ok()??;
+        Some(Arc::new(move || catch(|| anywhere())))
+    }
+
+    fn health(&mut self) -> Result<Health> {
+        self.guarded.write(|d| d.health())
+    }
+
+    fn calibrate(&mut self) -> Result<()> {
+        self.guarded.write(|d| d.calibrate())
+    }
+
     fn exact_vjp(
         &mut self,
         x: ArrayView<'_>,
@@ -336,7 +350,7 @@ impl Surrogate for Guarded<dyn Surrogate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Dtype, Energy, Kind, Port, Probe, RVec, Timing};
+    use crate::{Dtype, Energy, Kind, Limits, Port, Probe, RVec, Timeouts, Timing};
 
     /// Panics in `cost` and when it is dropped; asks with a matrix that does not hold what it declares.
     struct Broken;
@@ -399,6 +413,8 @@ mod tests {
             noise: 0.0,
             timing: Timing::default(),
             energy: Energy::default(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
         }
     }
 

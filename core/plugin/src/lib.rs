@@ -73,6 +73,7 @@
 
 mod array;
 pub mod boundary;
+mod descriptor;
 mod device;
 mod error;
 #[doc(hidden)]
@@ -85,9 +86,10 @@ pub mod random;
 
 pub use abi_stable::std_types::{RSlice, RString, RVec};
 pub use array::{ArrayView, ArrayViewMut, Dtype, MAX_AXES, Matrix};
-pub use device::{
-    Applied, AtRange, Call, Descriptor, Device, Energy, Parameter, ParameterKind, Port, Purpose, Timing, can, structure,
+pub use descriptor::{
+    AtRange, Descriptor, Energy, Limits, Parameter, ParameterKind, Port, Timeouts, Timing, can, structure,
 };
+pub use device::{Applied, Call, Device, Health, Purpose, SafeState};
 pub use error::{Code, PluginError, Result};
 pub use manifest::{
     DevicePlugin, EstimatorPlugin, INTERFACE_MAJOR, INTERFACE_MINOR, Kind, Manifest, Open, Plugin, SurrogatePlugin,

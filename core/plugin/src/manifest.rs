@@ -6,7 +6,7 @@ use abi_stable::{StableAbi, std_types::RString};
 /// Major part of the interface version: another one is refused.
 pub const INTERFACE_MAJOR: u32 = 0;
 /// Minor part of the interface version: a plugin built for a newer one is refused.
-pub const INTERFACE_MINOR: u32 = 4;
+pub const INTERFACE_MINOR: u32 = 5;
 
 /// What a plugin makes.
 #[repr(u8)]

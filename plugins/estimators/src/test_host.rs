@@ -3,8 +3,8 @@
 
 use blackbeam_plugin::{
     Answer, ArrayView, Ask, AtRange, Base, Context, Cost, CostInputs, Descriptor, Dtype, Energy, Estimator,
-    EstimatorPlugin, Form, Inputs, Key, Matrix, Open, OutcomeKind, Parameter, ParameterKind, Plugin, Port, Probe,
-    Result, Timing, Want, Way, structure,
+    EstimatorPlugin, Form, Inputs, Key, Limits, Matrix, Open, OutcomeKind, Parameter, ParameterKind, Plugin, Port,
+    Probe, Result, Timeouts, Timing, Want, Way, structure,
 };
 use std::f64::consts::TAU;
 
@@ -40,6 +40,8 @@ pub fn descriptor(d_in: usize, d_out: usize, n: usize, lsb: f64) -> Descriptor {
         noise: 0.0,
         timing: Timing::default(),
         energy: Energy::default(),
+        limits: Limits::default(),
+        timeouts: Timeouts::default(),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::linalg::{norm, product, sum, transposed};
 use blackbeam_plugin::{
-    Answer, ArrayView, Base, Context, Cost, Descriptor, Dtype, Energy, Factors, Form, Inputs, Key, Matrix, Open,
-    OutcomeKind, Port, Result, Surrogate, SurrogatePlugin, Timing, Want, Way, can, structure,
+    Answer, ArrayView, Base, Context, Cost, Descriptor, Dtype, Energy, Factors, Form, Inputs, Key, Limits, Matrix,
+    Open, OutcomeKind, Port, Result, Surrogate, SurrogatePlugin, Timeouts, Timing, Want, Way, can, structure,
 };
 
 /// The descriptor of a linear device without parameters of its own.
@@ -24,6 +24,8 @@ pub fn descriptor(d_in: usize, d_out: usize) -> Descriptor {
         noise: 0.0,
         timing: Timing::default(),
         energy: Energy::default(),
+        limits: Limits::default(),
+        timeouts: Timeouts::default(),
     }
 }
 

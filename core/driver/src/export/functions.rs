@@ -67,6 +67,9 @@ static STATE: ExtState = ExtState {
     restore_state: Some(restore_state),
 };
 
+static CALIBRATE: ExtCalibrate =
+    ExtCalibrate { struct_size: size_of::<ExtCalibrate>() as u64, calibrate: Some(calibrate) };
+
 unsafe extern "C-unwind" fn get_extension(id: u32) -> *const c_void {
     match id {
         EXT_QUERY_SETS => (&raw const QUERY_SETS).cast(),
@@ -75,6 +78,7 @@ unsafe extern "C-unwind" fn get_extension(id: u32) -> *const c_void {
         EXT_READ_PARAMS => (&raw const READ_PARAMS).cast(),
         EXT_FULL_SCALE => (&raw const FULL_SCALE).cast(),
         EXT_STATE => (&raw const STATE).cast(),
+        EXT_CALIBRATE => (&raw const CALIBRATE).cast(),
         _ => null(),
     }
 }
@@ -174,7 +178,7 @@ pub(super) unsafe fn open(
 }
 
 unsafe extern "C-unwind" fn describe(device: *mut Device, to: *mut Descriptor, error: *mut Error) -> Status {
-    // Fields up to n_params are there since 1.0, and what comes after them is for hardware whose limits are known.
+    // Fields up to n_params are there since 1.0.
     unsafe {
         answer(error, || {
             let from = &instance(device).descriptor;
@@ -186,7 +190,8 @@ unsafe extern "C-unwind" fn describe(device: *mut Device, to: *mut Descriptor, e
             (*to).dtype = from.dtype as u32;
             (*to).vectors_per_row = from.vectors_per_row;
             (*to).structure = from.structure;
-            let able = can::QUERY_SETS | can::BACKWARD | can::READ_MATRIX | can::READ_PARAMS | can::FULL_SCALE;
+            let optional = can::BACKWARD | can::READ_MATRIX | can::READ_PARAMS | can::FULL_SCALE | can::CALIBRATE;
+            let able = can::QUERY_SETS | optional;
             (*to).can = from.can & able | CAN_STATE;
             (*to).max_batch = from.max_batch as u64;
             (*to).noise = from.noise;
@@ -194,6 +199,9 @@ unsafe extern "C-unwind" fn describe(device: *mut Device, to: *mut Descriptor, e
             let energy = &from.energy;
             (*to).energy = Energy { hold_w: energy.hold_w, write_j: energy.write_j, vector_j: energy.vector_j };
             (*to).n_params = from.n_params() as u64;
+            if (*to).struct_size >= size_of::<Descriptor>() as u64 {
+                limits(&mut *to, from);
+            }
             if (*to).parameters.is_null() {
                 return Ok(());
             }
@@ -204,6 +212,23 @@ unsafe extern "C-unwind" fn describe(device: *mut Device, to: *mut Descriptor, e
             Ok(())
         })
     }
+}
+
+fn limits(to: &mut Descriptor, from: &plugin::Descriptor) {
+    let (limits, timeouts) = (&from.limits, &from.timeouts);
+    to.limits = Limits {
+        total_power_w: limits.total_power_w,
+        channel_power_w: limits.channel_power_w,
+        slew_per_s: limits.slew_per_s,
+        writes: limits.writes,
+    };
+    to.timeouts = Timeouts {
+        open_s: timeouts.open_s,
+        write_s: timeouts.write_s,
+        query_s: timeouts.query_s,
+        calibrate_s: timeouts.calibrate_s,
+    };
+    to.unit_power_w = limits.unit_power_w;
 }
 
 fn port(p: &plugin::Port) -> Port {
@@ -366,16 +391,21 @@ unsafe extern "C-unwind" fn restore_state(
     unsafe { answer(error, || lock(instance(device)).restore_state(numbers(state, length as usize))) }
 }
 
-/// The traits of devices in Rust have no word for health: what can be told is whether the instance can be called at all.
 unsafe extern "C-unwind" fn health(device: *mut Device, health: *mut Health, error: *mut Error) -> Status {
     unsafe {
         answer(error, || {
-            // The guard answers for an instance that has panicked.
-            lock(instance(device)).save_state()?;
-            (*health).flags = HEALTH_READY;
-            Ok(())
+            let found = lock(instance(device)).health()?;
+            let flags = [(found.ready, HEALTH_READY), (found.calibration_stale, HEALTH_CAL_STALE)];
+            (*health).flags = flags.into_iter().filter(|(set, _)| *set).fold(0, |bits, (_, bit)| bits | bit);
+            (*health).boot_id = found.boot_id;
+            (*health).temperature_c = found.temperature_c;
+            put_text(&mut (*health).note, "note on the health", &found.note)
         })
     }
+}
+
+unsafe extern "C-unwind" fn calibrate(device: *mut Device, error: *mut Error) -> Status {
+    unsafe { answer(error, || lock(instance(device)).calibrate()) }
 }
 
 unsafe extern "C-unwind" fn safe_state(device: *mut Device, error: *mut Error) -> Status {

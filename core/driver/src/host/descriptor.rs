@@ -2,27 +2,16 @@
 
 use crate::{
     convert::{at_range, dtype, get_text, kind},
-    table::{self, Limits, Timeouts},
+    table,
 };
-use blackbeam_plugin::{Code, Descriptor, Energy, Parameter, PluginError, Port, Result, Timing, can};
+use blackbeam_plugin::{Code, Descriptor, Energy, Limits, Parameter, PluginError, Port, Result, Timeouts, Timing, can};
 use std::collections::BTreeSet;
 
 /// Longest vector that is believed.
 const MAX_WIDTH: u64 = 1 << 28;
 
-/// What the hardware's own table says beyond what the traits of devices know.
-#[derive(Clone, Copy)]
-pub struct Details {
-    /// What the hardware bears.
-    pub limits: Limits,
-    /// How long calls may take.
-    pub timeouts: Timeouts,
-    /// It can be calibrated on request.
-    pub calibrates: bool,
-}
-
-/// The descriptor, and the bits of `can` that only the C interface has. `able`: the bits that the library has functions for.
-pub(super) fn read(d: &table::Descriptor, parameters: &[table::Parameter], able: u64) -> Result<(Descriptor, Details)> {
+/// The descriptor. `able`: the bits of `can` that the library has functions for.
+pub(super) fn read(d: &table::Descriptor, parameters: &[table::Parameter], able: u64) -> Result<Descriptor> {
     if d.can & OPTIONAL & !able != 0 {
         let message = format!("the device says that it can {:#x}, the library has functions for {able:#x}", d.can);
         return Err(PluginError::new(Code::ABI_MISMATCH, message));
@@ -36,6 +25,7 @@ pub(super) fn read(d: &table::Descriptor, parameters: &[table::Parameter], able:
         ("limits.total_power_w", d.limits.total_power_w),
         ("limits.channel_power_w", d.limits.channel_power_w),
         ("limits.slew_per_s", d.limits.slew_per_s),
+        ("unit_power_w", d.unit_power_w),
         ("timeouts.open_s", d.timeouts.open_s),
         ("timeouts.write_s", d.timeouts.write_s),
         ("timeouts.query_s", d.timeouts.query_s),
@@ -49,7 +39,7 @@ pub(super) fn read(d: &table::Descriptor, parameters: &[table::Parameter], able:
     if d.noise.is_nan() || d.noise.is_infinite() {
         return Err(impossible(format!("noise is {}", d.noise)));
     }
-    let descriptor = Descriptor {
+    Ok(Descriptor {
         name: get_text(&d.name, "name of the device")?.into(),
         firmware: get_text(&d.firmware, "firmware version")?.into(),
         calibration: get_text(&d.calibration, "name of the calibration")?.into(),
@@ -64,15 +54,27 @@ pub(super) fn read(d: &table::Descriptor, parameters: &[table::Parameter], able:
         noise: d.noise,
         timing: timing(&d.timing)?,
         energy: Energy { hold_w: d.energy.hold_w, write_j: d.energy.write_j, vector_j: d.energy.vector_j },
-    };
-    let calibrates = d.can & table::CAN_CALIBRATE != 0;
-    Ok((descriptor, Details { limits: d.limits, timeouts: d.timeouts, calibrates }))
+        limits: Limits {
+            total_power_w: d.limits.total_power_w,
+            channel_power_w: d.limits.channel_power_w,
+            unit_power_w: d.unit_power_w,
+            slew_per_s: d.limits.slew_per_s,
+            writes: d.limits.writes,
+        },
+        timeouts: Timeouts {
+            open_s: d.timeouts.open_s,
+            write_s: d.timeouts.write_s,
+            query_s: d.timeouts.query_s,
+            calibrate_s: d.timeouts.calibrate_s,
+        },
+    })
 }
 
 /// Bits of `can` that mean the same on both sides.
-const SHARED: u64 = can::QUERY_SETS | can::BACKWARD | can::READ_MATRIX | can::READ_PARAMS | can::FULL_SCALE;
+const SHARED: u64 =
+    can::QUERY_SETS | can::BACKWARD | can::READ_MATRIX | can::READ_PARAMS | can::FULL_SCALE | can::CALIBRATE;
 /// All bits that need an extension.
-const OPTIONAL: u64 = SHARED | table::CAN_CALIBRATE | table::CAN_STATE;
+const OPTIONAL: u64 = SHARED | table::CAN_STATE;
 
 const _: () = assert!(
     SHARED
@@ -81,6 +83,7 @@ const _: () = assert!(
             | table::CAN_READ_MATRIX
             | table::CAN_READ_PARAMS
             | table::CAN_FULL_SCALE
+            | table::CAN_CALIBRATE
 );
 
 fn parameter(p: &table::Parameter) -> Result<Parameter> {

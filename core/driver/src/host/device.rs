@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::{
-    descriptor::{self, Details},
+    descriptor,
     functions::{Fenced, Functions, call},
 };
 use crate::{
@@ -11,12 +11,13 @@ use crate::{
     table::{self, Bytes, NAME_SIZE, UNIT_SIZE},
 };
 use blackbeam_plugin::{
-    Applied, ArrayView, ArrayViewMut, Base, Call, Code, Descriptor, Device, Dtype, Matrix, ParameterSet, PluginError,
-    Result,
+    Applied, ArrayView, ArrayViewMut, Base, Call, Code, Descriptor, Device, Dtype, Health, Matrix, ParameterSet,
+    PluginError, Result, SafeState, can,
 };
 use std::{
     ffi::c_void,
     ptr::{null, null_mut},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -33,7 +34,6 @@ pub struct CDevice {
     functions: Functions,
     device: *mut table::Device,
     descriptor: Descriptor,
-    details: Details,
     /// It has state beside the parameters.
     state: bool,
     /// When the actuators have settled.
@@ -42,21 +42,6 @@ pub struct CDevice {
 
 // SAFETY: the header lets an instance be called from any thread, one at a time; `CDevice` is not `Sync`.
 unsafe impl Send for CDevice {}
-
-/// How a device is, as it says itself.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HealthReport {
-    /// Writes and queries can be sent.
-    pub ready: bool,
-    /// The calibration in force is too old.
-    pub calibration_stale: bool,
-    /// Another number after every power cycle, if that can be told.
-    pub boot_id: Option<u64>,
-    /// Degrees Celsius, if it is measured.
-    pub temperature_c: Option<f64>,
-    /// For a person.
-    pub note: String,
-}
 
 impl CDevice {
     /// Takes over a device that was just opened, and asks what it is. It is closed when that cannot be told.
@@ -85,50 +70,10 @@ impl CDevice {
             (functions.calibrate.is_some(), table::CAN_CALIBRATE),
         ];
         let able = able.into_iter().filter(|(there, _)| *there).fold(0, |bits, (_, bit)| bits | bit);
-        let (descriptor, details) = descriptor::read(&filled, &all, able)?;
+        let descriptor = descriptor::read(&filled, &all, able)?;
         std::mem::forget(close);
         let state = filled.can & table::CAN_STATE != 0;
-        Ok(CDevice { functions, device, descriptor, details, state, settled: None })
-    }
-
-    /// What it says beyond the descriptor.
-    pub fn details(&self) -> &Details {
-        &self.details
-    }
-
-    /// Asks how it is.
-    ///
-    /// # Errors
-    /// The library's; `ABI_MISMATCH` for an answer that cannot be.
-    pub fn health(&mut self) -> Result<HealthReport> {
-        let mut health = Fenced::new(table::Health {
-            struct_size: size_of::<table::Health>() as u64,
-            flags: 0,
-            boot_id: 0,
-            temperature_c: f64::NAN,
-            note: [0; NAME_SIZE as usize],
-        });
-        // SAFETY: as the header says, here and below; everything given lives until the call returns.
-        call("health", |error| unsafe { (self.functions.health)(self.device, health.pointer(), error) })?;
-        let health = health.filled("bb_health")?;
-        Ok(HealthReport {
-            ready: health.flags & table::HEALTH_READY != 0,
-            calibration_stale: health.flags & table::HEALTH_CAL_STALE != 0,
-            boot_id: Some(health.boot_id).filter(|id| *id != 0),
-            temperature_c: Some(health.temperature_c).filter(|t| t.is_finite()),
-            note: get_text(&health.note, "note on the health")?,
-        })
-    }
-
-    /// Calibrates it. The parameters have to be written anew after that.
-    ///
-    /// # Errors
-    /// `UNSUPPORTED` unless [`Details::calibrates`]; the library's.
-    pub fn calibrate(&mut self) -> Result<()> {
-        let calibrate = self.functions.calibrate.filter(|_| self.details.calibrates);
-        let calibrate = calibrate.ok_or_else(|| absent("calibrate"))?;
-        // SAFETY: as above.
-        call("calibrate", |error| unsafe { calibrate(self.device, error) })
+        Ok(CDevice { functions, device, descriptor, state, settled: None })
     }
 
     /// Waits until the actuators have settled.
@@ -296,6 +241,38 @@ impl Device for CDevice {
         call("safe_state", |error| unsafe { (self.functions.safe_state)(self.device, error) })
     }
 
+    fn safe_state_anywhere(&self) -> Option<SafeState> {
+        let at = Anywhere { functions: self.functions, device: self.device };
+        Some(Arc::new(move || at.safe_state()))
+    }
+
+    fn health(&mut self) -> Result<Health> {
+        let mut health = Fenced::new(table::Health {
+            struct_size: size_of::<table::Health>() as u64,
+            flags: 0,
+            boot_id: 0,
+            temperature_c: f64::NAN,
+            note: [0; NAME_SIZE as usize],
+        });
+        // SAFETY: as above.
+        call("health", |error| unsafe { (self.functions.health)(self.device, health.pointer(), error) })?;
+        let health = health.filled("bb_health")?;
+        Ok(Health {
+            ready: health.flags & table::HEALTH_READY != 0,
+            calibration_stale: health.flags & table::HEALTH_CAL_STALE != 0,
+            boot_id: health.boot_id,
+            temperature_c: if health.temperature_c.is_finite() { health.temperature_c } else { f64::NAN },
+            note: get_text(&health.note, "note on the health")?.into(),
+        })
+    }
+
+    fn calibrate(&mut self) -> Result<()> {
+        let calibrate = self.functions.calibrate.filter(|_| self.descriptor.can(can::CALIBRATE));
+        let calibrate = calibrate.ok_or_else(|| absent("calibrate"))?;
+        // SAFETY: as above.
+        call("calibrate", |error| unsafe { calibrate(self.device, error) })
+    }
+
     fn save_state(&self) -> Result<Vec<u8>> {
         let Some((save, _)) = self.functions.state.filter(|_| self.state) else { return Ok(Vec::new()) };
         let ask = |data: *mut u8, capacity: usize| {
@@ -328,6 +305,26 @@ impl Device for CDevice {
 impl Drop for CDevice {
     fn drop(&mut self) {
         drop(Closing { functions: self.functions, device: self.device });
+    }
+}
+
+/// A device for `safe_state` alone.
+struct Anywhere {
+    functions: Functions,
+    device: *mut table::Device,
+}
+
+// SAFETY: the header lets safe_state be called from any thread while another call of the instance is running; nothing else
+// is called through this.
+unsafe impl Send for Anywhere {}
+// SAFETY: as above.
+unsafe impl Sync for Anywhere {}
+
+impl Anywhere {
+    fn safe_state(&self) -> Result<()> {
+        // SAFETY: as the header says; who holds this gives it up before the device is dropped, as
+        // `Device::safe_state_anywhere` demands.
+        call("safe_state", |error| unsafe { (self.functions.safe_state)(self.device, error) })
     }
 }
 
@@ -398,6 +395,7 @@ fn describe(
         n_params: 0,
         limits: table::Limits { total_power_w: 0.0, channel_power_w: 0.0, slew_per_s: 0.0, writes: 0 },
         timeouts: table::Timeouts { open_s: 0.0, write_s: 0.0, query_s: 0.0, calibrate_s: 0.0 },
+        unit_power_w: 0.0,
     });
     // SAFETY: as the header says; everything given lives until the call returns.
     call("describe", |error| unsafe { (functions.describe)(device, descriptor.pointer(), error) })?;

@@ -9,8 +9,7 @@ mod descriptor;
 mod device;
 mod functions;
 
-pub use descriptor::Details;
-pub use device::{CDevice, HealthReport};
+pub use device::CDevice;
 
 use crate::table::{ABI_MAJOR, ABI_MINOR, DeviceTable, OPEN_EXCLUSIVE, OPEN_IDEAL, Open as COpen, Text};
 use blackbeam_plugin::{Code, Device, DevicePlugin, Kind, Manifest, Open, PluginError, Result};

@@ -65,7 +65,16 @@ fn library(change: impl FnOnce(&mut DeviceTable)) -> Library {
 fn describing(
     describe: unsafe extern "C-unwind" fn(*mut Device, *mut Descriptor, *mut Error) -> Status,
 ) -> PluginError {
-    library(|t| t.describe = Some(describe)).open(&settings("")).err().unwrap()
+    let changed =
+        library(|t| (t.describe, t.get_extension) = (Some(describe), Some(without_calibrate as GetExtension)));
+    changed.open(&settings("")).err().unwrap()
+}
+
+type GetExtension = unsafe extern "C-unwind" fn(u32) -> *const c_void;
+
+unsafe extern "C-unwind" fn without_calibrate(id: u32) -> *const c_void {
+    // SAFETY: as the header says.
+    if id == EXT_CALIBRATE { null() } else { unsafe { table().get_extension.unwrap()(id) } }
 }
 
 type Change = fn(&mut Descriptor);

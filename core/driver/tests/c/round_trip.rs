@@ -79,6 +79,14 @@ impl Device for Everything {
                 host_step_s: 9.0,
             },
             energy: Energy { hold_w: 10.0, write_j: 11.0, vector_j: 12.0 },
+            limits: Limits {
+                total_power_w: 13.0,
+                channel_power_w: 14.0,
+                unit_power_w: 15.0,
+                slew_per_s: 16.0,
+                writes: 17,
+            },
+            timeouts: Timeouts { open_s: 18.0, write_s: 19.0, query_s: 20.0, calibrate_s: 21.0 },
         }
     }
 
@@ -275,9 +283,9 @@ fn health_and_what_is_not_there() {
     let library = library();
     let mut device = library.open_device(&settings("")).unwrap();
     let health = device.health().unwrap();
-    assert!(health.ready && health.boot_id.is_none() && health.temperature_c.is_none());
+    assert!(health.ready && health.boot_id == 0 && health.temperature_c.is_nan());
     assert_eq!(device.calibrate().unwrap_err().code, Code::UNSUPPORTED);
-    assert!(!device.details().calibrates);
+    assert!(!device.descriptor().can(can::CALIBRATE));
     assert_eq!(library.open(&settings("a\0b")).err().unwrap().code, Code::SETTINGS);
 }
 

@@ -64,12 +64,12 @@ fn libraries_of_older_and_newer_minor_versions_work() {
             device.query(x.view(), y.view_mut(), &call(0)).unwrap();
             assert_eq!(y.data.to_vec(), [0.5, -1.5]);
             let health = device.health().unwrap();
-            assert!(health.ready && health.boot_id == Some(17) && health.temperature_c == Some(36.5));
+            assert!(health.ready && health.boot_id == 17 && health.temperature_c == 36.5);
             assert_eq!(health.note, "warm");
             device.safe_state().unwrap();
             device.safe_state().unwrap();
             // What version 1.0 did not have.
-            let query_s = device.details().timeouts.query_s;
+            let query_s = device.descriptor().timeouts.query_s;
             assert_eq!(query_s, if minor == 0 { 0.0 } else { 2.5 });
             let found = loaded.enumerate("{}");
             if minor == 0 {

@@ -3,7 +3,7 @@
 use super::{DeviceAbi, DeviceObject, EstimatorAbi, EstimatorObject, SurrogateAbi, SurrogateObject};
 use crate::{
     Answer, Applied, ArrayView, ArrayViewMut, Ask, Call, Context, Cost, CostInputs, Descriptor, Device, Estimator,
-    Factors, Matrix, ParameterSet, PluginError, Result, Surrogate,
+    Factors, Health, Matrix, ParameterSet, PluginError, Result, Surrogate,
 };
 use abi_stable::std_types::{RResult, RSlice, RSliceMut, RVec};
 
@@ -69,6 +69,14 @@ impl Device for Remote<DeviceObject> {
 
     fn restore_state(&mut self, state: &[u8]) -> Result<()> {
         self.0.restore_state(state.into()).into_result()
+    }
+
+    fn health(&mut self) -> Result<Health> {
+        self.0.health().into_result()
+    }
+
+    fn calibrate(&mut self) -> Result<()> {
+        self.0.calibrate().into_result()
     }
 
     fn exact_vjp(
@@ -153,6 +161,14 @@ impl DeviceAbi for Exported<dyn Device> {
 
     fn restore_state(&mut self, state: RSlice<'_, u8>) -> Answered<()> {
         self.0.restore_state(state.as_slice()).into()
+    }
+
+    fn health(&mut self) -> Answered<Health> {
+        self.0.health().into()
+    }
+
+    fn calibrate(&mut self) -> Answered<()> {
+        self.0.calibrate().into()
     }
 
     fn exact_vjp(

@@ -5,8 +5,8 @@
 #![allow(clippy::too_many_arguments, clippy::type_complexity)]
 
 use crate::{
-    Answer, Applied, ArrayView, ArrayViewMut, Ask, Call, Context, Cost, CostInputs, Descriptor, Factors, Matrix,
-    ParameterSet, PluginError,
+    Answer, Applied, ArrayView, ArrayViewMut, Ask, Call, Context, Cost, CostInputs, Descriptor, Factors, Health,
+    Matrix, ParameterSet, PluginError,
 };
 use abi_stable::{
     sabi_trait,
@@ -74,6 +74,14 @@ pub trait DeviceAbi: Send {
     ) -> RResult<RVec<Applied>, PluginError> {
         let _ = (current, previous, sets, calls, x, cotangent, scalars, want_applied);
         RResult::RErr(PluginError::new(crate::Code::UNSUPPORTED, "the device has no query_scalars"))
+    }
+    /// See [`crate::Device::health`]. Since 0.5.
+    fn health(&mut self) -> RResult<Health, PluginError> {
+        RResult::ROk(Health::default())
+    }
+    /// See [`crate::Device::calibrate`]. Since 0.5.
+    fn calibrate(&mut self) -> RResult<(), PluginError> {
+        RResult::RErr(PluginError::new(crate::Code::UNSUPPORTED, "the device has no calibrate"))
     }
 }
 

@@ -40,7 +40,7 @@ pub struct LockedLibrary {
     pub sha256: String,
     /// Size of the file, bytes.
     pub size: u64,
-    /// Interface it was built for: `0.4`, or `C 1.1`.
+    /// Interface it was built for: `0.5`, or `C 1.1`.
     pub interface: String,
     /// Its plugins.
     pub plugins: Vec<LockedPlugin>,

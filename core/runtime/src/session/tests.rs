@@ -2,8 +2,8 @@
 
 use super::*;
 use blackbeam_plugin::{
-    Applied, ArrayView, ArrayViewMut, Base, Code, Direction, Dtype, Energy, Parameter, ParameterKind, ParameterSet,
-    PluginError, Port, Probe, Timing, Want, can,
+    Applied, ArrayView, ArrayViewMut, Base, Code, Direction, Dtype, Energy, Limits, Parameter, ParameterKind,
+    ParameterSet, PluginError, Port, Probe, Timeouts, Timing, Want, can,
 };
 use std::sync::{
     Arc,
@@ -75,6 +75,8 @@ fn descriptor(bits: u64, max_batch: usize) -> Descriptor {
             host_step_s: 0.01,
         },
         energy: Energy { hold_w: 1.0, write_j: 1e-6, vector_j: 1e-9 },
+        limits: Limits::default(),
+        timeouts: Timeouts::default(),
     }
 }
 

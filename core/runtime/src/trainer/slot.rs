@@ -280,8 +280,8 @@ mod tests {
     use crate::session::{OutputRule, PhysicalFile, ScaleRule, SessionOptions};
     use blackbeam_layers::{Decay, OptimizerConfig};
     use blackbeam_plugin::{
-        Applied, ArrayView, ArrayViewMut, AtRange, Call, Code, Device, Dtype, Energy, Parameter, ParameterKind, Port,
-        Result, Timing,
+        Applied, ArrayView, ArrayViewMut, AtRange, Call, Code, Device, Dtype, Energy, Limits, Parameter, ParameterKind,
+        Port, Result, Timeouts, Timing,
     };
 
     /// A device that is only described: three parameters in 0..6, one for each rule at the bounds.
@@ -319,6 +319,8 @@ mod tests {
                 noise: 0.0,
                 timing: Timing::default(),
                 energy: Energy::default(),
+                limits: Limits::default(),
+                timeouts: Timeouts::default(),
             }
         }
 

@@ -7,7 +7,8 @@
 
 use blackbeam_plugin::{
     Applied, ArrayView, ArrayViewMut, AtRange, Call, Code, Descriptor, Device, DevicePlugin, Dtype, Energy, Key, Kind,
-    Manifest, Matrix, Open, Parameter, ParameterKind, Plugin, PluginError, Port, Result, Timing, can, structure,
+    Limits, Manifest, Matrix, Open, Parameter, ParameterKind, Plugin, PluginError, Port, Result, Timeouts, Timing, can,
+    structure,
 };
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Deserialize;
@@ -139,6 +140,8 @@ impl Device for DenseDevice {
             noise: 0.0,
             timing: Timing { frame_vectors: 1, averages: 1, ..Timing::default() },
             energy: Energy::default(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
         }
     }
 

@@ -60,6 +60,8 @@ impl Device for MyDevice {
             noise: 0.0, // relative to full scale; negative if you do not know
             timing: Timing::default(),
             energy: Energy::default(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
         }
     }
 
