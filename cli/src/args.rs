@@ -39,6 +39,12 @@ pub enum Command {
     Bench(BenchArgs),
     /// Serve a device file as an instrument that speaks a line protocol over TCP or a serial line.
     ServeDevice(ServeArgs),
+    /// The process that a device library runs in; started by Blackbeam itself.
+    #[command(hide = true)]
+    DeviceHost {
+        /// The memory that is shared.
+        memory: PathBuf,
+    },
     /// Plugin libraries: begin one, make them known, list them.
     Plugin {
         /// What to do.
@@ -274,6 +280,9 @@ pub enum BenchCase {
     Slm,
     /// From the text of a mesh's device file to a device that can be queried.
     Compile,
+    /// What a query of a device library takes longer through a process of its own: microseconds, medians, one call after the
+    /// other (`busy`) and after a pause (`idle`).
+    Isolation,
 }
 
 impl BenchCase {
@@ -289,6 +298,7 @@ impl BenchCase {
             BenchCase::WeightBank => "weight-bank",
             BenchCase::Slm => "slm",
             BenchCase::Compile => "compile",
+            BenchCase::Isolation => "isolation",
         }
     }
 }

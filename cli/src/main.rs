@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod circuit;
 mod compare;
+mod device_host;
 mod plugin;
 mod plugin_new;
 mod progress;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Draw(arguments) => circuit::draw::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::ServeDevice(arguments) => serve::run(&arguments),
+        Command::DeviceHost { memory } => device_host::run(&memory),
         Command::Plugin { command } => plugin::run(&command),
         Command::Schema { of } => print(&schema(of)),
         Command::Completions { shell } => {

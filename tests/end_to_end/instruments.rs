@@ -10,7 +10,7 @@ use std::{
 };
 
 /// True if there is a compiler; said loudly if there is none.
-fn compiler(command: &str) -> bool {
+pub fn compiler(command: &str) -> bool {
     let there = Command::new(command).arg("--version").output().is_ok_and(|o| o.status.success());
     if !there {
         let test = std::thread::current().name().unwrap_or("a test").to_owned();
@@ -21,7 +21,7 @@ fn compiler(command: &str) -> bool {
 }
 
 /// Runs a command, which must succeed.
-fn succeeds(command: &mut Command) -> String {
+pub fn succeeds(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(output.status.success(), "{command:?}: {text}");

@@ -15,6 +15,7 @@ mod hostile;
 mod input;
 #[cfg(unix)]
 mod instruments;
+mod isolation;
 mod ledger;
 mod methods;
 mod networks;

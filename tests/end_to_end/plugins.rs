@@ -166,7 +166,8 @@ fn checking_loads_no_library() {
         ("check experiment.yaml", false),
         ("plugin list", false),
         ("train experiment.yaml --set train.bach=1", false),
-        ("train experiment.yaml --out out", true),
+        ("train experiment.yaml --out apart", false),
+        ("train experiment.yaml --out here --set devices.dev.source.isolation=in_process", true),
     ] {
         let output = place.command(arguments).env("LD_DEBUG", "files").output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -91,7 +91,8 @@ type Extent = (usize, usize, usize);
 
 const ONE: Extent = (1, 1, 1);
 
-fn sizes(args: &BenchArgs) -> std::result::Result<Size, String> {
+/// The size that is asked for, if the case has it.
+pub fn sizes(args: &BenchArgs) -> std::result::Result<Size, String> {
     let name = args.case.name();
     let pick = |option: &str, given: Option<usize>, (default, least, most): Extent| match given {
         None => Ok(default),
@@ -108,6 +109,7 @@ fn sizes(args: &BenchArgs) -> std::result::Result<Size, String> {
         BenchCase::WeightBank => ((32, 2, 128), (20, 1, 100_000), (100, 1, 100_000)),
         BenchCase::Slm => ((64, 2, 1024), (20, 1, 100_000), (100, 1, 100_000)),
         BenchCase::Compile => ((64, 2, 2048), ONE, ONE),
+        BenchCase::Isolation => ((64, 1, 65_536), ONE, (100, 1, 100_000)),
     };
     let modes = pick("modes", args.modes, modes)?;
     let all = modes * modes;
@@ -157,7 +159,8 @@ fn flops(case: BenchCase, size: &Size) -> Option<f64> {
         | BenchCase::Ring
         | BenchCase::Crow
         | BenchCase::WeightBank
-        | BenchCase::Compile => None,
+        | BenchCase::Compile
+        | BenchCase::Isolation => None,
     }
 }
 

@@ -5,10 +5,11 @@
 
 mod cases;
 mod devices;
+pub mod isolation;
 
 use crate::{
     Failure,
-    args::{BenchArgs, Simd},
+    args::{BenchArgs, BenchCase, Simd},
     print,
 };
 use blackbeam_kernels::Level;
@@ -32,6 +33,9 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
         if !Level::limit(level) {
             return Err(Failure::Input(format!("this machine has no {level:?}, only {:?}", Level::best())));
         }
+    }
+    if args.case == BenchCase::Isolation {
+        return isolation::run(args);
     }
     let mut case = Case::new(args)?;
     let times = measure(args, || case.call())?;

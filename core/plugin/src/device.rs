@@ -5,7 +5,7 @@ use abi_stable::{
     StableAbi,
     std_types::{RString, RVec},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// What a call is for. The ledger keeps its columns by purpose.
 #[repr(u32)]
@@ -231,6 +231,11 @@ pub trait Device: Send {
     /// running.
     fn safe_state_anywhere(&self) -> Option<SafeState> {
         None
+    }
+
+    /// Time until the actuators have settled after the last write: the next query waits for it.
+    fn settling(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// How the device is: asked between steps and after errors. It should take milliseconds and must change nothing.

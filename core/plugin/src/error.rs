@@ -67,6 +67,8 @@ codes! {
     SETTINGS = 21,
     /// A saved state cannot be read back.
     BAD_STATE = 22,
+    /// The process that the driver runs in has ended. Only Blackbeam says this.
+    CRASHED = 23,
 }
 
 impl fmt::Debug for Code {

@@ -1,5 +1,5 @@
 //! The guard around everything that a plugin's author wrote: a panic becomes an error with the panic's message, and what
-//! panicked is not called again.
+//! panicked is not called again, but for the safe state of a device.
 //!
 //! Calls that cannot fail by their signature ([`Estimator::cost`], [`Surrogate::factors`], ...) answer with an empty
 //! value; the next call that can fail reports what happened.
@@ -14,6 +14,7 @@ use std::{
     cell::{Cell, OnceCell, RefCell},
     panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
     sync::Arc,
+    time::Duration,
 };
 
 /// The same plugin behind the guard: neither its constructor nor what it makes can panic any more.
@@ -235,8 +236,12 @@ impl Device for GuardedDevice {
         self.guarded.write(|d| d.set_full_scale(full_scale))
     }
 
+    /// Also of a device that has panicked: hardware must not be left as it is because its driver is broken.
     fn safe_state(&mut self) -> Result<()> {
-        self.guarded.write(|d| d.safe_state())
+        let inner = self.guarded.inner.as_deref_mut();
+        let inner = inner.expect("the object is taken only when the guard is dropped");
+        let result = catch(|| inner.safe_state());
+        self.guarded.noted(result)
     }
 
     fn save_state(&self) -> Result<Vec<u8>> {
@@ -250,6 +255,10 @@ impl Device for GuardedDevice {
     fn safe_state_anywhere(&self) -> Option<SafeState> {
         let anywhere = self.guarded.read(|d| Ok(d.safe_state_anywhere())).ok()??;
         Some(Arc::new(move || catch(|| anywhere())))
+    }
+
+    fn settling(&self) -> Duration {
+        self.guarded.read(|d| Ok(d.settling())).unwrap_or_default()
     }
 
     fn health(&mut self) -> Result<Health> {

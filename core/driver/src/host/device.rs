@@ -246,6 +246,10 @@ impl Device for CDevice {
         Some(Arc::new(move || at.safe_state()))
     }
 
+    fn settling(&self) -> Duration {
+        self.settled.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()))
+    }
+
     fn health(&mut self) -> Result<Health> {
         let mut health = Fenced::new(table::Health {
             struct_size: size_of::<table::Health>() as u64,

@@ -148,8 +148,10 @@ fn check_source(source: &DeviceSource, node: &Node, plugins: Plugins<'_>, found:
                 let error = Diagnostic::error("not-allowed", "a device description has no library");
                 found.push(error.at(node.span_at(&["library"])).help("`library` belongs to `plugin`"));
             }
+            check_isolation(source, node, found);
         }
         (None, Some(name)) => {
+            check_isolation(source, node, found);
             let known = found_plugin(Kind::Device, name, source.library.as_deref(), node, "plugin", plugins, found);
             if let Some(schema) = known {
                 let none = Node { span: node.span, value: Value::Map(Vec::new()) };
@@ -160,6 +162,14 @@ fn check_source(source: &DeviceSource, node: &Node, plugins: Plugins<'_>, found:
             let message = "a device comes from either a `file` or a `plugin`";
             found.push(Diagnostic::error("device-source", message).at(node.span).help("give one of the two"));
         }
+    }
+}
+
+/// Only libraries have to be kept apart.
+fn check_isolation(source: &DeviceSource, node: &Node, found: &mut Diagnostics) {
+    if source.isolation.is_some() && source.library.is_none() {
+        let error = Diagnostic::error("not-allowed", "only the device of a `library` can run in a process of its own");
+        found.push(error.at(node.span_at(&["isolation"])).help("leave `isolation` out"));
     }
 }
 

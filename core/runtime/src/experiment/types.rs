@@ -216,10 +216,24 @@ pub struct Source {
     /// How far the device is from perfect; what its description says if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<Preset>,
+    /// Plugin of a library: where it runs. `process` if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolating>,
     /// Plugin: its settings. File: settings of instances that replace those of the description, as
     /// `{instance: {setting: value}}`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub settings: Map<String, Value>,
+}
+
+/// Where the device of a library runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolating {
+    /// In a process of its own: what the driver does wrong, a crash or a hang among it, is an error of one call, after which
+    /// the device is opened again.
+    Process,
+    /// In this process: faster by microseconds a call, for libraries that are trusted. A crash of the driver ends the run.
+    InProcess,
 }
 
 /// The two kinds of [`Source`], borrowed from one that was checked.

@@ -4,18 +4,21 @@
 //! A plugin of a library answers the same traits as one that is built in, so that nothing else can tell them apart; both
 //! sit behind the same guard against panics. A built-in plugin is found by its kind and name; one of a library only when
 //! the library is named with it, so that a library can hold a method of the same name as a built-in one.
-//! A library is never unloaded.
+//! A library is never unloaded. Devices of libraries run in processes of their own, unless an experiment trusts them
+//! ([`Isolation`]); then nothing of the library is loaded here.
 //!
 //! Libraries are of two kinds: those of `blackbeam_plugin::export_plugins!`, which hold plugins of every kind and are bound to
 //! the version of the interface in Rust, and device libraries, which hold one device and speak the C interface of
 //! `blackbeam_driver`. A library that has the symbols of both is taken as a device library.
 
 mod device_library;
+mod isolated;
 mod loader;
 mod lockfile;
 mod registry;
 mod whole;
 
+pub use isolated::{HOST_COMMAND, Isolation, host_device};
 pub use loader::{Interface, InterfaceVersion};
 pub use lockfile::{LOCK_NAME, LockFile, LockedLibrary, LockedPlugin, Verification, look_up, verify};
 pub use registry::{LoadedLibrary, Registered, Registry};

@@ -8,9 +8,10 @@ use super::{
 };
 use crate::{
     experiment::{
-        Control, DeviceConfig, Experiment, FullScaleRule, Loaded, Method, Origin, Preset, ScaleRule as InputRule,
+        Control, DeviceConfig, Experiment, FullScaleRule, Isolating, Loaded, Method, Origin, Preset,
+        ScaleRule as InputRule,
     },
-    host::{LockFile, Registry},
+    host::{Isolation, LockFile, Registry},
     session::{DeviceSession, OutputRule, PhysicalFile, ScaleRule, SessionOptions},
 };
 use blackbeam_data::Dataset;
@@ -34,6 +35,7 @@ pub(super) struct Site {
     pub loaded: Loaded,
     pub registry: Registry,
     pub lock: Option<LockFile>,
+    pub isolation: Option<Isolation>,
     pub data: Arc<Dataset>,
     pub threads: u32,
     pub physical: PhysicalFile,
@@ -230,6 +232,15 @@ impl Site {
             return Ok(Box::new(simulator));
         }
         match config.source.origin() {
+            Some(Origin::Plugin(plugin, Some(library))) if config.source.isolation != Some(Isolating::InProcess) => {
+                let Some(isolation) = &self.isolation else {
+                    return Err(TrainError::BadRequest(format!(
+                        "device `{name}` is to run in a process of its own, which this program has no way to start: write \
+                         `isolation: in_process` in its `source`"
+                    )));
+                };
+                Ok(isolation.open(library, self.lock.as_ref(), plugin, open)?)
+            }
             Some(Origin::Plugin(plugin, library)) => {
                 if let Some(library) = library {
                     self.registry.load_verified(library, self.lock.as_ref())?;

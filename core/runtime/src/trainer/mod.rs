@@ -22,6 +22,7 @@ pub use summary::{PhaseResult, Status, Summary};
 
 use crate::{
     experiment::Control,
+    host::Isolation,
     run::{Checkpoint, Metrics, RunDir},
     session::SessionError,
 };
@@ -75,6 +76,8 @@ pub struct Request {
     pub data: Option<PathBuf>,
     /// Set by a signal handler: the run writes a checkpoint after the step and stops.
     pub interrupt: Arc<AtomicBool>,
+    /// How device libraries are run in processes of their own. An experiment that wants that is refused without it.
+    pub isolation: Option<Isolation>,
 }
 
 /// Where a person watches.

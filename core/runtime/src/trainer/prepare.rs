@@ -173,7 +173,15 @@ pub(super) fn prepare(request: &Request, progress: &mut dyn Progress) -> Result<
     if let Some(budget) = experiment.budget.device {
         physical.limit(budget.saturating_sub(spent.everything().vectors));
     }
-    let site = Site { lock: known, registry, data: Arc::new(data), threads: request.threads, loaded, physical };
+    let site = Site {
+        lock: known,
+        registry,
+        isolation: request.isolation.clone(),
+        data: Arc::new(data),
+        threads: request.threads,
+        loaded,
+        physical,
+    };
     Ok(Prepared { site, dir, spent, checkpoint })
 }
 

@@ -1,0 +1,174 @@
+//! Drivers that crash, hang or answer nonsense in processes of their own: training goes on with the same bits where that can be, and
+//! the hardware is left in its safe state in every case.
+
+use crate::{
+    instruments::{compiler, succeeds},
+    support::{Finished, Place, ROOT, Running, experiment},
+};
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+/// The driver, as C++ where there is a compiler for it: only that can throw.
+fn driver(place: &Place, compiler: &str) {
+    let library = place.path("libfaulty.so");
+    let language: &[&str] = if compiler == "c++" { &["-x", "c++", "-std=c++17"] } else { &["-std=c99"] };
+    let mut command = Command::new(compiler);
+    command.args(language).args(["-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-I"]);
+    command.arg(Path::new(ROOT).join("include")).arg(Path::new(ROOT).join("tests/fixtures/c/faulty.c"));
+    succeeds(command.arg("-o").arg(&library));
+    place.run("plugin add libfaulty.so").done();
+}
+
+/// An experiment of 8 steps with the driver; `more` are further settings.
+fn on(place: &Place, more: &str) {
+    let log = place.path("log");
+    let source = format!("plugin: faulty, library: libfaulty.so, settings: {{log: {}{more}}}", log.display());
+    let text = experiment(&source).replace("train: 256, test: 64", "train: 64, test: 32");
+    let text = text.replace("steps: 20", "steps: 8").replace("surrogate_error_every: 5", "surrogate_error_every: 0");
+    place.write("experiment.yaml", text.replace("checkpoint_every: 5", "checkpoint_every: 2"));
+}
+
+fn log(place: &Place) -> String {
+    std::fs::read_to_string(place.path("log")).unwrap_or_default()
+}
+
+/// Trains with a fault into a folder of its name.
+fn train(place: &Place, name: &str, settings: &str) -> Finished {
+    let _ = std::fs::remove_file(place.path("log"));
+    on(place, settings);
+    place.run(&format!("train experiment.yaml --out {name} --quiet"))
+}
+
+#[test]
+fn a_driver_that_goes_wrong_once_does_not_change_the_result() {
+    if !compiler("cc") || !compiler("c++") {
+        return;
+    }
+    let place = Place::new();
+    driver(&place, "c++");
+    train(&place, "reference", "").done();
+    let reference = place.finished("reference");
+    let calls = log(&place);
+    assert!(calls.ends_with('s') && calls.len() > 60, "{calls}");
+    for (when, call) in [("query", 20), ("write", 17), ("query", 1)] {
+        for (fault, words) in [
+            ("segfault", "killed by signal 11 (segmentation fault); its last words: about to write where nothing is"),
+            ("abort", "killed by signal 6 (abort)"),
+            ("exit", "exited with code 7"),
+            ("hang", "within 0.4 s"),
+            ("throw", "killed by signal 6"),
+            ("nan", "NONFINITE"),
+            ("short", "SHAPE"),
+            ("unknown", "status 99, which the interface does not have: a status of its own"),
+        ] {
+            let name = format!("{when}-{call}-{fault}");
+            let marker = place.path(&format!("{name}.marker"));
+            let settings = format!(", fault: {fault}, when: {when}, call: {call}, marker: {}", marker.display());
+            let finished = train(&place, &name, &settings).done();
+            assert!(finished.stderr.contains(words), "{name}: {}", finished.stderr);
+            assert!(marker.exists() && finished.stderr.contains("trying again"), "{name}: {}", finished.stderr);
+            place.finished(&name).equals(&reference);
+            assert!(log(&place).ends_with('s'), "{name}: it is left in its safe state");
+        }
+    }
+}
+
+#[test]
+fn a_driver_that_goes_on_failing_ends_the_run_and_loses_nothing() {
+    if !compiler("cc") {
+        return;
+    }
+    let place = Place::new();
+    driver(&place, "cc");
+    train(&place, "reference", "").done();
+    let stays = |name: &str, when: &str| {
+        let marker = place.path(&format!("{name}.marker"));
+        format!(", fault: {name}, when: {when}, call: 40, stays: true, marker: {}", marker.display())
+    };
+    for (fault, words) in [("segfault", "CRASHED"), ("exit", "CRASHED"), ("hang", "TIMEOUT"), ("nan", "NONFINITE")] {
+        train(&place, fault, &stays(fault, "query")).ends(1, &["device `dev` failed in", words]);
+        assert!(log(&place).ends_with('s'), "{fault}: it is left in its safe state");
+        let run = place.finished(fault);
+        assert!(run.checkpoints() > 0 && !run.file("summary.json").exists(), "{fault}");
+        // Mended, it goes on as if nothing had been.
+        let text = std::fs::read_to_string(run.file("experiment.yaml")).unwrap();
+        let mended = text.replace("stays: true", "stays: false");
+        assert!(mended != text);
+        std::fs::write(run.file("experiment.yaml"), mended).unwrap();
+        place.run(&format!("train --resume {fault} --quiet --accept-changes")).done();
+        place.finished(fault).equals(&place.finished("reference"));
+    }
+    let at_once = stays("abort", "open").replace("call: 40", "call: 1");
+    train(&place, "open", &at_once).ends(1, &["the device `faulty`", "CRASHED", "in open"]);
+}
+
+/// Until the driver says that it is in its safe state.
+fn becomes_safe(place: &Place) {
+    let begun = Instant::now();
+    while !log(place).ends_with('s') {
+        assert!(begun.elapsed() < Duration::from_secs(10), "never in its safe state: {}", log(place));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn children(of: &Running) -> Vec<String> {
+    let id = of.child.id().to_string();
+    let listed = Command::new("pgrep").args(["-P", &id]).output().unwrap();
+    String::from_utf8_lossy(&listed.stdout).split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_hardware_is_left_in_its_safe_state_when_blackbeam_is_killed() {
+    if !compiler("cc") {
+        return;
+    }
+    let place = Place::new();
+    driver(&place, "cc");
+    on(&place, "");
+    for (name, hanging) in [("running", false), ("hanging", true)] {
+        let _ = std::fs::remove_file(place.path("log"));
+        // In a call that never ends, too: then the safe state comes from another thread.
+        on(&place, if hanging { ", fault: hang, when: query, call: 60" } else { "" });
+        let mut text = place.read("experiment.yaml");
+        if !hanging {
+            text = text.replace("steps: 8", "steps: 100000");
+        }
+        place.write("experiment.yaml", text);
+        let mut running = place.start(&format!("train experiment.yaml --out {name} --quiet"));
+        assert!(running.until(|| log(&place).len() > 55), "{name}");
+        let pids = children(&running);
+        assert_eq!(pids.len(), 1, "{name}: one process for the driver");
+        assert!(running.kill(), "{name}");
+        becomes_safe(&place);
+        let begun = Instant::now();
+        while Path::new("/proc").join(&pids[0]).exists() {
+            assert!(begun.elapsed() < Duration::from_secs(5), "{name}: the process stays");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[test]
+fn a_driver_whose_process_is_asked_to_stop_goes_to_its_safe_state_and_the_run_goes_on() {
+    if !compiler("cc") {
+        return;
+    }
+    let place = Place::new();
+    driver(&place, "cc");
+    on(&place, "");
+    place.write("experiment.yaml", place.read("experiment.yaml").replace("steps: 8", "steps: 100"));
+    place.train("reference", "");
+    let _ = std::fs::remove_file(place.path("log"));
+    let mut running = place.start("train experiment.yaml --out out --quiet");
+    assert!(running.until(|| log(&place).len() > 40));
+    for pid in children(&running) {
+        assert!(Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status().unwrap().success());
+    }
+    let finished = running.finish().done();
+    assert!(finished.stderr.contains("trying again"), "{}", finished.stderr);
+    assert!(log(&place).trim_end_matches('s').contains('s'), "safe in between: {}", log(&place));
+    place.finished("out").equals(&place.finished("reference"));
+}
