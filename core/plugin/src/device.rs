@@ -111,8 +111,8 @@ pub trait Device: Send {
     fn descriptor(&self) -> Descriptor;
 
     /// Programs the parameters (length n_params, units of the descriptor; what is out of range is brought in by
-    /// [`Parameter::admit`]) and says what was really applied. Returns
-    /// when they hold or when their settling can be charged by [`Timing`].
+    /// [`Parameter::admit`](crate::Parameter::admit)) and says what was really applied. Returns
+    /// when they hold or when their settling can be charged by [`Timing`](crate::Timing).
     ///
     /// # Errors
     /// Any; `with_unknown_state` if the device may hold something else than before and than asked.
