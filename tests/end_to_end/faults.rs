@@ -43,7 +43,7 @@ fn a_failing_device_ends_the_run_and_loses_nothing() {
             let out = format!("{when}-{fault}");
             let failed = place.run(&format!("train experiment.yaml --quiet --out {out}"));
             let failed = failed.ends(1, &["device `dev` failed in", what, code]);
-            failed.in_one_line();
+            assert!(failed.stderr.contains("blackbeam train --resume"), "{}", failed.stderr);
             let run = place.finished(&out);
             assert!(!run.file("summary.json").exists() && run.checkpoints() == 3, "{out}");
             let so_far = run.metrics();

@@ -131,7 +131,7 @@ fn the_hardware_is_left_in_its_safe_state_when_blackbeam_is_killed() {
     for (name, hanging) in [("running", false), ("hanging", true)] {
         let _ = std::fs::remove_file(place.path("log"));
         // In a call that never ends, too: then the safe state comes from another thread.
-        on(&place, if hanging { ", fault: hang, when: query, call: 60" } else { "" });
+        on(&place, if hanging { ", fault: hang, when: query, call: 60, limit: 60" } else { "" });
         let mut text = place.read("experiment.yaml");
         if !hanging {
             text = text.replace("steps: 8", "steps: 100000");

@@ -130,7 +130,10 @@ fn an_estimator_that_panics_ends_the_run_and_loses_nothing() {
         let out = format!("out-{when}");
         let failed =
             place.run(&format!("train experiment.yaml --quiet --out {out} --set devices.dev.estimator.when={when}"));
-        failed.ends(1, &["estimator `panics` of device `dev` failed", "asked to panic in step 12"]).in_one_line();
+        failed.ends(
+            1,
+            &["estimator `panics` of device `dev` failed", "asked to panic in step 12", "blackbeam train --resume"],
+        );
         let run = place.finished(&out);
         assert_eq!((run.checkpoints(), run.phase("main", "train").len()), (3, 12), "{when}");
         assert_eq!(run.metrics()[..], calm.metrics()[..run.metrics().len()]);

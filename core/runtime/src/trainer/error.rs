@@ -54,6 +54,16 @@ pub enum TrainError {
     /// Numbers that are not finite.
     #[error("training has diverged: {0}")]
     Diverged(String),
+    /// The run failed while it was being trained, and can be gone on with.
+    #[error("{error}\n  what was done before step {step} is kept. When it is mended, go on with\n  blackbeam train --resume {}", dir.display())]
+    Stopped {
+        /// Why.
+        error: Box<TrainError>,
+        /// The run.
+        dir: PathBuf,
+        /// The step that the checkpoint begins with.
+        step: u64,
+    },
     /// A resumed run is not what it was.
     #[error("{dir} cannot be resumed as it was: {what} changed (--accept-changes goes on all the same)")]
     Changed {

@@ -38,6 +38,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 /// What to train.
@@ -149,7 +150,22 @@ struct Runner<'a> {
     resumed: Option<(Checkpoint, PathBuf, SavedPhase)>,
     interrupt: Arc<AtomicBool>,
     progress: &'a mut dyn Progress,
+    /// The last checkpoint, and what is kept in memory since, in case that hardware fails.
+    last: Last,
 }
+
+/// How far the run is kept.
+#[derive(Default)]
+struct Last {
+    /// The step that the last written checkpoint begins with.
+    step: Option<u64>,
+    /// A later checkpoint that is not written yet, with its step.
+    kept: Option<(Checkpoint, u64)>,
+    at: Option<Instant>,
+}
+
+/// Hardware does not lose more work than this to a failure. Only what is cheap to repeat waits for the next checkpoint.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
 
 impl<'a> Runner<'a> {
     fn new(prepared: Prepared, request: &Request, progress: &'a mut dyn Progress) -> Result<Self, TrainError> {
@@ -169,6 +185,7 @@ impl<'a> Runner<'a> {
             resumed: None,
             interrupt: request.interrupt.clone(),
             progress,
+            last: Last::default(),
         };
         if let Some((checkpoint, path)) = checkpoint {
             let saved: SavedRun = serde_json::from_value(checkpoint.state.clone())
@@ -196,7 +213,7 @@ impl<'a> Runner<'a> {
                     self.progress.note(&format!("warning: {e}"));
                 }
             }
-            let ended = outcome?;
+            let ended = outcome.or_else(|error| self.stopped(error))?;
             self.spent += phase.physical().everything().vectors;
             self.progress.end();
             if ended == Status::Interrupted {
@@ -263,6 +280,7 @@ impl<'a> Runner<'a> {
                 status = Status::Budget;
                 break;
             }
+            self.keep(phase)?;
             let step = phase.step;
             let row = phase.train_step(left)?;
             self.progress.step(phase.step, row.get("loss").and_then(Value::as_f64).unwrap_or(f64::NAN));
@@ -316,12 +334,48 @@ impl<'a> Runner<'a> {
         training.min(device)
     }
 
+    /// Keeps a checkpoint in memory from time to time, where there is hardware: it fails in the middle of a step.
+    fn keep(&mut self, phase: &Phase) -> Result<(), TrainError> {
+        let hardware = self.site.loaded.experiment.devices.values().any(|d| d.source.library.is_some());
+        if !hardware || self.last.at.is_some_and(|at| at.elapsed() < KEEP_EVERY) {
+            return Ok(());
+        }
+        self.last.kept = Some((self.snapshot(phase)?, phase.step));
+        self.last.at = Some(Instant::now());
+        Ok(())
+    }
+
+    /// The run has failed: writes what is kept in memory, and says how to go on.
+    fn stopped(&mut self, error: TrainError) -> Result<Status, TrainError> {
+        if let Some((kept, step)) = self.last.kept.take() {
+            self.serial += 1;
+            kept.save(&self.dir, self.serial)?;
+            self.last.step = Some(step);
+        }
+        let dir = self.dir.path().to_owned();
+        match self.last.step {
+            Some(step) => Err(TrainError::Stopped { error: Box::new(error), dir, step }),
+            None => Err(error),
+        }
+    }
+
     fn checkpoint(&mut self, phase: &Phase) -> Result<(), TrainError> {
+        let ended = self.done.len() > self.index;
+        let checkpoint = self.snapshot(phase)?;
         self.serial += 1;
+        let saved = checkpoint.save(&self.dir, self.serial)?;
+        self.last = Last { step: Some(phase.step), kept: None, at: Some(Instant::now()) };
+        if ended {
+            Checkpoint::keep(&self.dir, &saved, &phase.run)?;
+        }
+        Ok(())
+    }
+
+    fn snapshot(&self, phase: &Phase) -> Result<Checkpoint, TrainError> {
         let (saved, tensors) = phase.save()?;
         let ended = self.done.len() > self.index;
         let run = SavedRun {
-            serial: self.serial,
+            serial: self.serial + 1,
             index: self.index + usize::from(ended),
             metrics_bytes: self.metrics.bytes(),
             widths: self.widths.clone(),
@@ -331,11 +385,7 @@ impl<'a> Runner<'a> {
         };
         let state = serde_json::to_value(run)
             .map_err(|e| TrainError::Misuse(format!("a checkpoint cannot be written: {e}")))?;
-        let saved = Checkpoint { state, tensors }.save(&self.dir, self.serial)?;
-        if ended {
-            Checkpoint::keep(&self.dir, &saved, &phase.run)?;
-        }
-        Ok(())
+        Ok(Checkpoint { state, tensors })
     }
 }
 
