@@ -43,7 +43,11 @@ pub enum Command {
     #[command(hide = true)]
     DeviceHost {
         /// The memory that is shared.
-        memory: PathBuf,
+        #[arg(required_unless_present = "load")]
+        memory: Option<PathBuf>,
+        /// Only load this library, to see whether it can be loaded.
+        #[arg(long, value_name = "LIBRARY", conflicts_with = "memory")]
+        load: Option<PathBuf>,
     },
     /// Plugin libraries: begin one, make them known, list them.
     Plugin {

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         Command::Draw(arguments) => circuit::draw::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::ServeDevice(arguments) => serve::run(&arguments),
-        Command::DeviceHost { memory } => device_host::run(&memory),
+        Command::DeviceHost { memory, load } => device_host::run(memory.as_deref(), load.as_deref()),
         Command::Plugin { command } => plugin::run(&command),
         Command::Schema { of } => print(&schema(of)),
         Command::Completions { shell } => {

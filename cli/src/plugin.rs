@@ -1,6 +1,6 @@
 //! `blackbeam plugin`.
 
-use crate::{Failure, args::PluginCommand, plugin_new, print};
+use crate::{Failure, args::PluginCommand, device_host::try_to_load, plugin_new, print};
 use blackbeam_plugin::Manifest;
 use blackbeam_runtime::host::{LockFile, Registry};
 use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
@@ -17,6 +17,7 @@ pub fn run(command: &PluginCommand) -> Result<(), Failure> {
 
 fn add(library: &Path, dir: &Path) -> Result<(), Failure> {
     let input = |e: blackbeam_runtime::host::HostError| Failure::Input(e.to_string());
+    try_to_load(library)?;
     let mut registry = Registry::new().map_err(input)?;
     let loaded = registry.load(library).map_err(input)?;
     let mut lock = LockFile::read(dir).map_err(input)?;

@@ -105,6 +105,27 @@ fn a_driver_that_goes_on_failing_ends_the_run_and_loses_nothing() {
     train(&place, "open", &at_once).ends(1, &["the device `faulty`", "CRASHED", "in open"]);
 }
 
+/// Start-up code runs before anything can be known of a library.
+#[test]
+fn a_library_whose_start_up_code_crashes_is_refused() {
+    if !compiler("cc") {
+        return;
+    }
+    let place = Place::new();
+    for (name, code, words) in [
+        ("crash", "int *volatile p = 0; *p = 1;", "its start-up code crashes (signal 11)"),
+        ("leave", "_exit(3);", "its start-up code ends the process"),
+    ] {
+        let source =
+            format!("#include <unistd.h>\n__attribute__((constructor)) static void start(void) {{ {code} }}\n");
+        place.write("start.c", source);
+        let library = place.path(&format!("{name}.so"));
+        succeeds(Command::new("cc").args(["-shared", "-fPIC"]).arg(place.path("start.c")).arg("-o").arg(&library));
+        place.run(&format!("plugin add {name}.so")).ends(2, &[name, words]).in_one_line();
+    }
+    assert!(!place.path("plugins.lock").exists());
+}
+
 /// Until the driver says that it is in its safe state.
 fn becomes_safe(place: &Place) {
     let begun = Instant::now();

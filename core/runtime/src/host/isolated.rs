@@ -35,6 +35,11 @@ impl Isolation {
         Ok(Isolation { program })
     }
 
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Opens a device of a library that is in the lock, in a process of its own. The library is not loaded here.
     ///
     /// # Errors
