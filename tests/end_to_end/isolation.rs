@@ -12,7 +12,7 @@ use std::{
 };
 
 /// The driver, as C++ where there is a compiler for it: only that can throw.
-fn driver(place: &Place, compiler: &str) {
+pub fn driver(place: &Place, compiler: &str) {
     let library = place.path("libfaulty.so");
     let language: &[&str] = if compiler == "c++" { &["-x", "c++", "-std=c++17"] } else { &["-std=c99"] };
     let mut command = Command::new(compiler);

@@ -24,6 +24,7 @@ mod plugins;
 mod reproducible;
 mod resume;
 mod run_directory;
+mod soak;
 mod support;
 mod surrogates;
 mod tasks;

@@ -1,0 +1,100 @@
+//! A driver that goes wrong every few seconds under load: nothing is lost, nothing counted twice, and memory stays.
+//!
+//! `BLACKBEAM_SOAK_S` says for how long (60 seconds otherwise); `benches/soak.sh` runs it for an hour, and wants the rate too
+//! (`BLACKBEAM_SOAK_RATE`, queries a second).
+
+use crate::{
+    instruments::compiler,
+    isolation::driver,
+    support::{Place, Run, experiment},
+};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+/// Seconds between faults, on average.
+const EVERY_S: f64 = 10.0;
+
+fn number(variable: &str) -> Option<f64> {
+    std::env::var(variable).ok().map(|text| text.parse().unwrap())
+}
+
+/// Resident memory of a process, bytes.
+fn resident(pid: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    Some(1024 * line.split_whitespace().nth(1)?.parse::<u64>().ok()?)
+}
+
+fn source(place: &Place, more: &str) -> String {
+    let text = experiment(&format!("plugin: faulty, library: libfaulty.so, settings: {{when: never, limit: 2{more}}}"));
+    let text = text
+        .replace("samples: 4}\n    surrogate", "samples: 64}\n    surrogate")
+        .replace("checkpoint_every: 5", "checkpoint_every: 500");
+    let text = text.replace("surrogate_error_every: 5", "evaluate_every: 0\n  surrogate_error_every: 0");
+    place.write("experiment.yaml", &text);
+    text
+}
+
+fn counts(place: &Place) -> [u64; 3] {
+    let bytes = fs::read(place.path("counts")).unwrap();
+    [0, 8, 16].map(|at| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap()))
+}
+
+/// Steps that are in the metrics, and the queries of the device that they stand for.
+fn steps(run: &Run) -> usize {
+    run.phase("main", "train").len()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn nothing_is_lost_or_counted_twice_under_load() {
+    if !compiler("cc") {
+        return;
+    }
+    let seconds = number("BLACKBEAM_SOAK_S").unwrap_or(60.0);
+    let place = Place::new();
+    driver(&place, "cc");
+    place.write("counts", [0; 24]);
+    source(&place, &format!(", every: {EVERY_S}, counts: {}", place.path("counts").display()));
+    let more = "--set train.steps=1000000000";
+    let mut running = place.start(&format!("train experiment.yaml --out out --quiet {more}"));
+    assert!(running.until(|| counts(&place)[1] > 0));
+    let (begun, mut sizes) = (Instant::now(), Vec::new());
+    while begun.elapsed().as_secs_f64() < seconds {
+        std::thread::sleep(Duration::from_secs_f64((seconds / 200.0).min(1.0)));
+        assert!(running.child.try_wait().unwrap().is_none(), "it has ended: {}", running.finish().stderr);
+        sizes.push(resident(&running.child.id().to_string()).unwrap());
+    }
+    let asked = counts(&place);
+    let taken = begun.elapsed().as_secs_f64();
+    running.signal("INT");
+    let finished = running.finish().ends(130, &["interrupted; a checkpoint was written"]);
+    let run = place.finished("out");
+
+    // Each call that came to the driver is in the physical column once, and no other.
+    let [writes, vectors, faults] = counts(&place);
+    assert_eq!(run.physical_total(), (vectors, writes), "after {faults} faults: {}", finished.stderr);
+    // The logical column and the result are those of a run without faults.
+    source(&place, "");
+    let n = steps(&run);
+    let in_process = format!("--set train.steps={n} --set devices.dev.source.isolation=in_process");
+    let reference = place.train("reference", &in_process);
+    assert_eq!(run.phase("main", "train"), reference.phase("main", "train"));
+
+    // What grows is not the process: the last quarter against the second.
+    let quarter = sizes.len() / 4;
+    let largest = |part: &[u64]| part.iter().copied().max().unwrap_or(0);
+    let (early, late) = (largest(&sizes[quarter..2 * quarter]), largest(&sizes[3 * quarter..]));
+    assert!(late < early + early / 20, "{early} bytes in the second quarter, {late} in the last");
+    let rate = asked[1] as f64 / 16.0 / taken;
+    eprintln!(
+        "soak: {taken:.0} s, {n} steps, {rate:.0} queries of 16 vectors a second with as many writes, {faults} faults, \
+         memory {early} and {late} bytes"
+    );
+    if let Some(least) = number("BLACKBEAM_SOAK_RATE") {
+        assert!(rate >= least, "{rate} queries a second, wanted {least}");
+    }
+    assert!(seconds < 30.0 || faults > 0, "no fault in {seconds} s");
+}
