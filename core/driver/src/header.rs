@@ -48,7 +48,7 @@ extern \"C\" {
 /// The text of `include/blackbeam_device.h`.
 pub fn header() -> String {
     let mut out = BEGIN.to_owned();
-    for item in ITEMS {
+    for item in ITEMS.into_iter().flatten() {
         out.push('\n');
         match item {
             Item::Section(title) => out.push_str(&format!("/* ---- {title} ---- */\n")),
@@ -150,7 +150,7 @@ fn c_type(rust: &str) -> String {
         "c_void" => "void",
         _ => "",
     };
-    let named = || NAMES.iter().find(|(name, _)| *name == rust).map(|(_, c)| (*c).to_owned());
+    let named = || NAMES.into_iter().flatten().find(|(name, _)| *name == rust).map(|(_, c)| (*c).to_owned());
     if plain.is_empty() {
         named().unwrap_or_else(|| panic!("the type {rust} has no name in C"))
     } else {
