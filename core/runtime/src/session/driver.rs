@@ -1,16 +1,15 @@
 //! The lower half of the session: turns logical groups into calls of the device, and charges both columns.
 
 use super::{
-    OutputRule, SessionError, SessionOptions,
+    NoiseEstimate, OutputRule, SessionError, SessionOptions,
     clock::{query_cost, write_cost},
     ledger::{Account, Accounts, PhysicalFile},
+    recover::{Kept, Tally},
+    retry::{Failure, FailureRules},
     send::{finite, send, send_exact},
 };
 use blackbeam_plugin::{Call, Code, Descriptor, Device, Matrix, PluginError, Purpose, can};
 use std::sync::Arc;
-
-/// Most times that one call is sent.
-pub(super) const ATTEMPTS: u32 = 4;
 
 /// A configuration: parameters with the identity of the logical write that made it, which keys its write noise.
 #[derive(Clone)]
@@ -24,6 +23,7 @@ pub(super) struct Driver {
     pub(super) descriptor: Descriptor,
     pub(super) name: String,
     run: String,
+    stream: u64,
     pub(super) max_batch: usize,
     file: PhysicalFile,
     pub logical: Accounts,
@@ -33,8 +33,28 @@ pub(super) struct Driver {
     pub programmed: Option<Configuration>,
     /// What the hardware holds, as far as this process knows.
     pub(super) held: Option<Configuration>,
-    /// Applied values of `held`.
+    /// Applied values of the last write; empty if it was not asked for them.
     pub(super) held_applied: Vec<f64>,
+    /// The last write.
+    pub(super) last: Option<Configuration>,
+    /// The last write that was no diagnostic.
+    pub(super) written: Option<Configuration>,
+    /// An error has left it unknown what the device holds.
+    pub(super) unsure: bool,
+    /// The full scale was sent.
+    pub(super) range_sent: bool,
+    /// The last call that was answered.
+    pub(super) kept: Option<Kept>,
+    /// Noise of the outputs, in the device's units.
+    pub(super) noise: NoiseEstimate,
+    /// What is done about failures.
+    pub(super) failures: FailureRules,
+    /// What there was of them.
+    pub(super) tally: Tally,
+    /// Failures that are not forgiven, and steps since the last one.
+    pub(super) recent_failures: u64,
+    pub(super) clean_steps: u64,
+    pub(super) boot_id: u64,
     /// Output value at which the read-out is full scale, if it follows.
     pub full_scale: f64,
     /// Largest output of this step's forward passes.
@@ -59,6 +79,7 @@ impl Driver {
             descriptor,
             name: options.name.clone(),
             run: options.run.clone(),
+            stream: options.stream,
             max_batch,
             file,
             logical: Accounts::default(),
@@ -67,6 +88,17 @@ impl Driver {
             programmed: None,
             held: None,
             held_applied: Vec::new(),
+            last: None,
+            written: None,
+            unsure: false,
+            range_sent: false,
+            kept: None,
+            noise: NoiseEstimate::default(),
+            failures: options.failures.clone(),
+            tally: Tally::default(),
+            recent_failures: 0,
+            clean_steps: 0,
+            boot_id: 0,
             full_scale: 1.0,
             peak: 0.0,
             room: Vec::new(),
@@ -87,8 +119,19 @@ impl Driver {
     }
 
     pub fn set_full_scale(&mut self, full_scale: f64) -> Result<(), SessionError> {
-        self.full_scale = full_scale;
-        self.device.set_full_scale(full_scale).map_err(|e| self.failed("setting the full scale", e))
+        if full_scale != self.full_scale {
+            // What was answered at another full scale is not answered again.
+            self.kept = None;
+        }
+        (self.full_scale, self.range_sent) = (full_scale, true);
+        let call = self.own_call();
+        self.persist(|| "setting the full scale".into(), &call, |driver| Ok(driver.device.set_full_scale(full_scale)?))
+    }
+
+    /// Identity of what belongs to no step.
+    fn own_call(&self) -> Call {
+        let purpose = Purpose::Calibration;
+        Call { stream: self.stream, step: 0, purpose, round: 0, set: 0, first_row: 0, time_s: self.time_s }
     }
 
     /// Takes note of the outputs of a training batch.
@@ -106,6 +149,7 @@ impl Driver {
             self.set_full_scale(next)?;
         }
         self.peak = 0.0;
+        self.forgive();
         self.time_s += self.descriptor.timing.host_step_s;
         Ok(())
     }
@@ -113,7 +157,6 @@ impl Driver {
     /// One logical group: `x` (device units) at `params`.
     pub fn group(&mut self, params: &[f64], x: &Matrix, call: Call) -> Result<Matrix, SessionError> {
         let (call, configuration) = self.begin(params, call);
-        self.hold(&configuration, call.purpose)?;
         let mut y = Matrix::zeros(x.rows, self.descriptor.output.width);
         let rows = self.max_batch.min(x.rows).max(1);
         for first in (0..x.rows).step_by(rows) {
@@ -128,7 +171,6 @@ impl Driver {
     /// The same with light sent backwards: `y` [rows, d_out] in, [rows, d_in] out.
     pub fn group_backward(&mut self, params: &[f64], y: &Matrix, call: Call) -> Result<Matrix, SessionError> {
         let (call, configuration) = self.begin(params, call);
-        self.hold(&configuration, call.purpose)?;
         let mut x = Matrix::zeros(y.rows, self.descriptor.input.width);
         let rows = self.max_batch.min(y.rows).max(1);
         for first in (0..y.rows).step_by(rows) {
@@ -147,16 +189,20 @@ impl Driver {
             // Programmed by a call that was not asked what it applied.
             self.held = None;
         }
-        self.hold(&configuration, call.purpose)?;
+        let what = || writing(&configuration);
+        self.persist(what, &call, |driver| driver.hold(&configuration, call.purpose))?;
         Ok(self.held_applied.clone())
     }
 
     pub fn read_matrix(&mut self, params: &[f64], call: Call) -> Result<Matrix, SessionError> {
         let (call, configuration) = self.begin(params, call);
-        self.hold(&configuration, call.purpose)?;
         let cost = query_cost(&self.descriptor, self.descriptor.input.width as u64);
-        self.spend(call.purpose, call.step, &cost)?;
-        let m = self.device.read_matrix(&call).map_err(|e| self.failed("reading the matrix", e))?;
+        let what = || "reading the matrix".into();
+        let m = self.persist(what, &call, |driver| {
+            driver.hold(&configuration, call.purpose)?;
+            driver.spend(call.purpose, call.step, &cost)?;
+            Ok(driver.device.read_matrix(&call)?)
+        })?;
         self.logical.charge(call.purpose, &cost);
         Ok(m)
     }
@@ -170,27 +216,33 @@ impl Driver {
         call: Call,
     ) -> Result<(Matrix, Vec<f64>), SessionError> {
         let (call, configuration) = self.begin(params, call);
-        self.hold(&configuration, call.purpose)?;
         let cost = query_cost(&self.descriptor, 2 * self.vectors(x.rows));
-        self.spend(call.purpose, call.step, &cost)?;
         let (dtype, n_params) = (self.descriptor.dtype, self.descriptor.n_params());
-        let done = send_exact(&mut *self.device, dtype, (x, dy), n_params, &call);
-        let exact = done.map_err(|e| self.failed("the exact gradient", e))?;
+        let what = || "the exact gradient".into();
+        let exact = self.persist(what, &call, |driver| {
+            driver.hold(&configuration, call.purpose)?;
+            driver.spend(call.purpose, call.step, &cost)?;
+            Ok(send_exact(&mut *driver.device, dtype, (x, dy), n_params, &call)?)
+        })?;
         self.logical.charge(call.purpose, &cost);
         Ok(exact)
     }
 
     pub fn safe_state(&mut self) -> Result<(), SessionError> {
-        self.device.safe_state().map_err(|e| self.failed("going to its safe state", e))
+        // Nothing is brought back for this on the way.
+        (self.unsure, self.range_sent, self.held, self.kept, self.written) = (false, false, None, None, None);
+        let call = self.own_call();
+        self.persist(|| "going to its safe state".into(), &call, |driver| Ok(driver.device.safe_state()?))
     }
 
     pub fn save_device(&self) -> Result<Vec<u8>, SessionError> {
-        self.device.save_state().map_err(|e| self.failed("saving its state", e))
+        self.device.save_state().map_err(|e| self.failed("saving its state", e, 1))
     }
 
     pub fn restore_device(&mut self, state: &[u8]) -> Result<(), SessionError> {
-        self.held = None;
-        self.device.restore_state(state).map_err(|e| self.failed("restoring its state", e))
+        (self.held, self.kept, self.last, self.written) = (None, None, None, None);
+        let call = self.own_call();
+        self.persist(|| "restoring its state".into(), &call, |driver| Ok(driver.device.restore_state(state)?))
     }
 
     /// Starts a logical group: if its parameters are not those programmed, a write is charged. Returns the identity with
@@ -229,28 +281,28 @@ impl Driver {
         rows as u64 * u64::from(self.descriptor.vectors_per_row.max(1))
     }
 
-    /// Makes the hardware hold a configuration.
-    fn hold(&mut self, wanted: &Configuration, purpose: Purpose) -> Result<(), SessionError> {
+    /// Makes the hardware hold a configuration: one attempt.
+    pub(super) fn hold(&mut self, wanted: &Configuration, purpose: Purpose) -> Result<(), Failure> {
         if self.held.as_ref().is_some_and(|h| h.call == wanted.call && h.params == wanted.params) {
             return Ok(());
         }
         let cost = write_cost(&self.descriptor, self.held.as_ref().map(|h| &*h.params), &wanted.params);
-        let what = format!("a write (step {})", wanted.call.step);
-        for attempt in 1.. {
-            self.held = None;
-            self.spend(purpose, wanted.call.step, &cost)?;
-            let written = self.device.write_params(&wanted.params, &wanted.call);
-            match written.and_then(|applied| self.checked_applied(applied.values.into())) {
-                Ok(applied) => {
-                    self.held_applied = applied;
-                    self.held = Some(wanted.clone());
-                    return Ok(());
-                }
-                Err(e) if e.retryable && attempt < ATTEMPTS => retrying(&self.name, &what, &e),
-                Err(e) => return Err(self.failed(&what, e)),
-            }
+        self.held = None;
+        self.spend(purpose, wanted.call.step, &cost)?;
+        let written = self.device.write_params(&wanted.params, &wanted.call);
+        let applied = written.and_then(|applied| self.checked_applied(applied.values.into()));
+        self.held_applied = applied.map_err(|e| Failure::from(e).within(|| writing(wanted)))?;
+        self.holds(Some(wanted.clone()));
+        Ok(())
+    }
+
+    /// Takes note of what the hardware holds now.
+    pub(super) fn holds(&mut self, configuration: Option<Configuration>) {
+        self.held = configuration;
+        self.last = self.held.clone();
+        if self.held.as_ref().is_some_and(|held| held.call.purpose != Purpose::Diagnostic) {
+            self.written = self.held.clone();
         }
-        unreachable!("the loop returns by its last attempt")
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -269,30 +321,17 @@ impl Driver {
         let columns = to.columns;
         let y = &mut to.data[first * columns..(first + n) * columns];
         let cost = query_cost(&self.descriptor, self.vectors(n));
-        let what = format!("a {} query (step {})", call.purpose.name(), call.step);
-        for attempt in 1.. {
-            self.spend(call.purpose, call.step, &cost)?;
+        let what = || format!("a {} query (step {})", call.purpose.name(), call.step);
+        self.persist(what, &call, |driver| {
+            driver.hold(configuration, call.purpose)?;
+            driver.spend(call.purpose, call.step, &cost)?;
             // An element that the device does not fill stays NaN and is found.
             y.fill(f64::NAN);
-            let outcome =
-                send(&mut *self.device, self.descriptor.dtype, (x, from.columns), (y, columns), &call, backward)
-                    .and_then(|()| finite(y));
-            match outcome {
-                Ok(()) => return Ok(()),
-                Err(e) if e.retryable && attempt < ATTEMPTS => {
-                    retrying(&self.name, &what, &e);
-                    if !e.state_known {
-                        self.held = None;
-                        self.hold(configuration, call.purpose)?;
-                    }
-                }
-                Err(e) => {
-                    self.held = self.held.take().filter(|_| e.state_known);
-                    return Err(self.failed(&what, e));
-                }
-            }
-        }
-        unreachable!("the loop returns by its last attempt")
+            send(&mut *driver.device, driver.descriptor.dtype, (x, from.columns), (y, columns), &call, backward)?;
+            Ok(finite(y)?)
+        })?;
+        self.keep((x, from.columns), (y, columns), &call, backward);
+        Ok(())
     }
 
     /// What a device says it has applied, if that can be true.
@@ -316,12 +355,8 @@ impl Driver {
         self.physical.charge(purpose, cost);
         Ok(())
     }
-
-    pub(super) fn failed(&self, what: &str, error: PluginError) -> SessionError {
-        SessionError::Device { device: self.name.clone(), what: what.into(), error }
-    }
 }
 
-pub(super) fn retrying(name: &str, what: &str, error: &PluginError) {
-    tracing::warn!("device `{name}`: {what} failed, trying again: {error}");
+fn writing(configuration: &Configuration) -> String {
+    format!("a write (step {})", configuration.call.step)
 }

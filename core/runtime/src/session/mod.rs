@@ -10,7 +10,10 @@ mod driver;
 mod error;
 mod exact;
 mod groups;
+mod health;
 mod ledger;
+mod recover;
+mod retry;
 mod scale;
 mod send;
 mod sets;
@@ -19,6 +22,8 @@ mod state;
 pub use error::SessionError;
 pub use groups::Round;
 pub use ledger::{Account, Accounts, PhysicalFile};
+pub use recover::Tally;
+pub use retry::{FORGIVEN_AFTER, FailureRules, RetryRule};
 pub use scale::{InputScale, ScaleRule};
 pub use state::SessionState;
 
@@ -40,6 +45,8 @@ pub struct SessionOptions {
     pub input: ScaleRule,
     /// Rule of the read-out's full scale.
     pub output: OutputRule,
+    /// What is done about hardware that fails.
+    pub failures: FailureRules,
 }
 
 /// How the full scale of a read-out that can be set is found.
@@ -80,7 +87,6 @@ pub struct DeviceSession {
     ends: (Vec<f64>, Vec<f64>),
     applied: Option<(Vec<f64>, Vec<f64>)>,
     input: InputScale,
-    noise: NoiseEstimate,
     observed: Option<Vec<Observation>>,
 }
 
@@ -120,7 +126,8 @@ impl DeviceSession {
         options: SessionOptions,
         physical: PhysicalFile,
     ) -> Result<Self, SessionError> {
-        let driver = Driver::new(device, &options, physical)?;
+        let mut driver = Driver::new(device, &options, physical)?;
+        driver.look();
         let params: Vec<f64> = driver.descriptor().parameters.iter().map(|p| p.initial).collect();
         let input = InputScale::new(options.input);
         let ends = driver.descriptor().parameters.iter().map(|p| (p.min, p.max)).unzip();
@@ -130,7 +137,6 @@ impl DeviceSession {
             params,
             applied: None,
             input,
-            noise: NoiseEstimate::default(),
             observed: None,
             driver,
             options,
@@ -180,7 +186,17 @@ impl DeviceSession {
     /// Noise and full scale in the network's units: what a method's context holds.
     pub fn noise(&self) -> NoiseEstimate {
         let factor = self.answer_factor();
-        NoiseEstimate { std: self.noise.std * factor, full_scale: self.noise.full_scale * factor }
+        NoiseEstimate { std: self.driver.noise.std * factor, full_scale: self.driver.noise.full_scale * factor }
+    }
+
+    /// What there was of failures in this process.
+    pub fn tally(&self) -> &Tally {
+        &self.driver.tally
+    }
+
+    /// Why the run should be stopped between steps for a person to look, if it should.
+    pub fn trouble(&self) -> Option<String> {
+        self.driver.worn_out()
     }
 
     /// The input scale now: the network's value that is the device's full input.
@@ -401,7 +417,8 @@ impl DeviceSession {
         let b = ask(&mut self.driver, call)?;
         let n = a.data.len().max(1) as f64;
         let difference: f64 = a.data.iter().zip(b.data.iter()).map(|(a, b)| (a - b) * (a - b)).sum();
-        self.noise = NoiseEstimate { std: (difference / (2.0 * n)).sqrt(), full_scale: largest(&a).max(largest(&b)) };
+        self.driver.noise =
+            NoiseEstimate { std: (difference / (2.0 * n)).sqrt(), full_scale: largest(&a).max(largest(&b)) };
         Ok(())
     }
 }

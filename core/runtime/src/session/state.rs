@@ -40,7 +40,7 @@ impl DeviceSession {
             previous: self.previous.clone(),
             applied: self.applied.clone(),
             input: self.input.state().clone(),
-            noise: self.noise,
+            noise: self.driver.noise,
             logical: self.driver.logical,
             time_s: self.driver.time_s,
             programmed: self.driver.programmed.as_ref().map(|c| {
@@ -70,7 +70,7 @@ impl DeviceSession {
         self.previous = state.previous;
         self.applied = state.applied;
         self.input.restore(state.input);
-        self.noise = state.noise;
+        self.driver.noise = state.noise;
         self.driver.logical = state.logical;
         self.driver.time_s = state.time_s;
         self.driver.programmed = state.programmed.map(|(params, c)| {

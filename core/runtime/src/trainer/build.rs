@@ -11,7 +11,7 @@ use crate::{
         Control, DeviceConfig, Experiment, FullScaleRule, Loaded, Method, Origin, Preset, ScaleRule as InputRule,
     },
     host::{LockFile, Registry},
-    session::{DeviceSession, OutputRule, PhysicalFile, ScaleRule, SessionOptions},
+    session::{DeviceSession, FailureRules, OutputRule, PhysicalFile, RetryRule, ScaleRule, SessionOptions},
 };
 use blackbeam_data::Dataset;
 use blackbeam_digital::Network;
@@ -23,7 +23,7 @@ use blackbeam_source::{Diagnostics, Source};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
 };
 
 /// Widths (inputs, outputs) of the devices by name.
@@ -37,6 +37,8 @@ pub(super) struct Site {
     pub data: Arc<Dataset>,
     pub threads: u32,
     pub physical: PhysicalFile,
+    /// Set when the run is to stop.
+    pub interrupt: Arc<AtomicBool>,
 }
 
 /// Reads and checks the description of the device `name` as an experiment uses it.
@@ -165,6 +167,7 @@ impl Site {
             max_batch: config.max_batch.unwrap_or(0),
             input: input_rule(config),
             output: output_rule(config),
+            failures: failure_rules(config, &self.interrupt),
         };
         let session = if fresh {
             DeviceSession::open(device, options, self.physical.clone(), key.named("calibration").named(name))?
@@ -266,6 +269,13 @@ fn output_rule(config: &DeviceConfig) -> OutputRule {
     let output = &config.output;
     let rate = if output.full_scale == FullScaleRule::Fixed { 0.0 } else { output.rate };
     OutputRule { start: output.value, rate, margin: output.margin }
+}
+
+fn failure_rules(config: &DeviceConfig, stop: &Arc<AtomicBool>) -> FailureRules {
+    let retry =
+        RetryRule { attempts: config.retry.attempts, first_s: config.retry.first_s, most_s: config.retry.most_s };
+    let default = FailureRules::default();
+    FailureRules { retry, max_failures: config.max_failures.unwrap_or(default.max_failures), stop: stop.clone() }
 }
 
 /// A trainable factor before each device whose input scale is learned.

@@ -123,6 +123,12 @@ pub fn train(request: &Request, progress: &mut dyn Progress) -> Result<Outcome, 
     let prepared = prepare::prepare(request, progress)?;
     let (dir, fresh) = (prepared.dir.clone(), prepared.checkpoint.is_none());
     let outcome = Runner::new(prepared, request, progress).and_then(Runner::run);
+    let outcome = outcome.map_err(|error| match error {
+        TrainError::Session(error @ SessionError::Interrupted { .. }) => {
+            TrainError::Interrupted { dir: dir.path().to_owned(), error }
+        }
+        other => other,
+    });
     if fresh && outcome.as_ref().is_err_and(TrainError::is_bad_input) {
         // Found only when the devices were open (a plugin's, say): nothing was trained, so no run is left behind.
         dir.discard();
@@ -180,7 +186,7 @@ impl<'a> Runner<'a> {
     }
 
     fn run(mut self) -> Result<Outcome, TrainError> {
-        let mut status = Status::Done;
+        let (mut status, mut paused) = (Status::Done, None);
         while self.index < self.phases.len() {
             let Some(mut phase) = self.phase()? else {
                 self.index += 1;
@@ -193,18 +199,22 @@ impl<'a> Runner<'a> {
                     self.progress.note(&format!("warning: {e}"));
                 }
             }
-            let ended = outcome?;
+            let (ended, pause) = outcome?;
             self.spent += phase.physical().everything().vectors;
             self.progress.end();
-            if ended == Status::Interrupted {
+            if matches!(ended, Status::Interrupted | Status::Paused) {
                 status = ended;
                 self.done.push(PhaseResult::of(&phase, None, ended));
+                paused = pause.map(|why| (phase.step, why));
                 break;
             }
             self.index += 1;
         }
         let summary = Summary::new(&self.site, &self.done, status, self.spent);
         self.dir.write("summary.json", summary.to_json().as_bytes())?;
+        if let Some((steps, why)) = paused {
+            return Err(TrainError::Paused { dir: self.dir.path().to_owned(), steps, why });
+        }
         let set = self.site.loaded.experiment.data.data_set();
         let synthetic = Some(set.name()).filter(|_| set.is_synthetic());
         Ok(Outcome { dir: self.dir.path().to_owned(), summary, synthetic })
@@ -245,14 +255,14 @@ impl<'a> Runner<'a> {
         Ok(Some(phase))
     }
 
-    /// Steps until the end, the budget or an interrupt. A phase that has ended is in `done`, and the checkpoint says so.
-    fn train_phase(&mut self, phase: &mut Phase) -> Result<Status, TrainError> {
+    /// Steps until the end, the budget, an interrupt or a pause, of which it says why. A phase that has ended is in `done`, and the checkpoint says so.
+    fn train_phase(&mut self, phase: &mut Phase) -> Result<(Status, Option<String>), TrainError> {
         let mut status = Status::Done;
         let train = phase.train.clone();
         while phase.step < phase.total {
             if self.interrupt.load(Ordering::Relaxed) {
                 self.checkpoint(phase)?;
-                return Ok(Status::Interrupted);
+                return Ok((Status::Interrupted, None));
             }
             let left = self.budget_left(phase);
             if phase.next_step_vectors() as f64 > left {
@@ -268,6 +278,10 @@ impl<'a> Runner<'a> {
                 self.progress.note(&format!("{}, step {step}, {note}", phase.run));
             }
             phase.end_step()?;
+            if let Some(why) = phase.trouble() {
+                self.checkpoint(phase)?;
+                return Ok((Status::Paused, Some(why)));
+            }
             let epoch_ends = phase.step.is_multiple_of(phase.per_epoch);
             let due = train.evaluate_every > 0 && (phase.step / phase.per_epoch).is_multiple_of(train.evaluate_every);
             if epoch_ends && due && phase.step < phase.total {
@@ -280,7 +294,7 @@ impl<'a> Runner<'a> {
         let evaluation = self.evaluate(phase)?;
         self.done.push(PhaseResult::of(phase, evaluation, status));
         self.checkpoint(phase)?;
-        Ok(status)
+        Ok((status, None))
     }
 
     /// Evaluates where the device budget allows it.

@@ -203,6 +203,11 @@ impl Phase {
         Ok(())
     }
 
+    /// Why the run should be stopped for a person to look at a device, if it should.
+    pub fn trouble(&self) -> Option<String> {
+        self.slots.lock().iter().find_map(|slot| slot.session.trouble())
+    }
+
     /// The whole test set, by the device.
     pub fn evaluate(&mut self) -> Result<Evaluation, TrainError> {
         let begun = Instant::now();

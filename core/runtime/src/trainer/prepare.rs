@@ -173,7 +173,8 @@ pub(super) fn prepare(request: &Request, progress: &mut dyn Progress) -> Result<
     if let Some(budget) = experiment.budget.device {
         physical.limit(budget.saturating_sub(spent.everything().vectors));
     }
-    let site = Site { lock: known, registry, data: Arc::new(data), threads: request.threads, loaded, physical };
+    let (data, interrupt) = (Arc::new(data), request.interrupt.clone());
+    let site = Site { lock: known, registry, data, threads: request.threads, loaded, physical, interrupt };
     Ok(Prepared { site, dir, spent, checkpoint })
 }
 

@@ -343,6 +343,7 @@ mod tests {
             max_batch: 0,
             input: ScaleRule::Fixed(1.0),
             output: OutputRule { start: None, rate: 0.0, margin: 1.0 },
+            failures: Default::default(),
         };
         let session = DeviceSession::adopt(Box::new(Described), options, file).unwrap();
         let slot = Slot {

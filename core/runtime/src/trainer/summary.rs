@@ -21,6 +21,8 @@ pub enum Status {
     Budget,
     /// A signal came; it can be resumed.
     Interrupted,
+    /// Stopped for a person to look at a device; it can be resumed.
+    Paused,
 }
 
 /// The result of the main run or of a control.

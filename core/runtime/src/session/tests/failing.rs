@@ -1,0 +1,285 @@
+//! Devices that fail and come back, as they were or otherwise.
+
+use super::*;
+use blackbeam_plugin::Health;
+use std::{sync::Mutex, time::Instant};
+
+/// What happens in a call instead of its answer.
+#[derive(Clone)]
+enum Mishap {
+    /// Only the error.
+    Error(PluginError),
+    /// The power goes off and on: parameters and full scale are lost.
+    PowerLoss(PluginError),
+    /// The same, and it comes back with other outputs: a factor.
+    Other(f64),
+}
+
+/// What the test sees and sets.
+#[derive(Default)]
+struct Desk {
+    /// Mishaps by the number of the query (or of the write), counted from 0.
+    queries: Mutex<Vec<(u64, Mishap)>>,
+    writes: Mutex<Vec<(u64, Mishap)>>,
+    healths: AtomicU64,
+    ranges: AtomicU64,
+    calibrations: AtomicU64,
+    stale: AtomicBool,
+    /// Identities of all writes, with their parameters, and reads.
+    history: Mutex<Vec<(Call, Vec<f64>)>>,
+    reads: AtomicU64,
+}
+
+/// [`Noisy`] with a read-out range, a boot id and mishaps.
+struct Mishappy {
+    inner: Noisy,
+    desk: Arc<Desk>,
+    range: f64,
+    boot: u64,
+    factor: f64,
+    counts: [u64; 2],
+}
+
+impl Mishappy {
+    fn mishap(&mut self, write: bool) -> Option<PluginError> {
+        let list = if write { &self.desk.writes } else { &self.desk.queries };
+        let count = &mut self.counts[usize::from(write)];
+        let at = *count;
+        *count += 1;
+        let found = list.lock().unwrap().iter().find(|(n, _)| *n == at).map(|(_, m)| m.clone())?;
+        let lost = |error: PluginError| error.with_unknown_state();
+        let error = match found {
+            Mishap::Error(error) => return Some(error),
+            Mishap::PowerLoss(error) => lost(error),
+            Mishap::Other(factor) => {
+                self.factor = factor;
+                lost(PluginError::retryable(Code::IO, "the line is dead"))
+            }
+        };
+        (self.inner.write, self.range) = (None, 1.0);
+        self.boot += 1;
+        Some(error)
+    }
+}
+
+impl Device for Mishappy {
+    fn descriptor(&self) -> Descriptor {
+        self.inner.descriptor()
+    }
+
+    fn write_params(&mut self, params: &[f64], call: &Call) -> Result<Applied, PluginError> {
+        if let Some(error) = self.mishap(true) {
+            return Err(error);
+        }
+        self.desk.history.lock().unwrap().push((*call, params.to_vec()));
+        self.inner.write_params(params, call)
+    }
+
+    fn query(&mut self, x: ArrayView<'_>, mut y: ArrayViewMut<'_>, call: &Call) -> Result<(), PluginError> {
+        if let Some(error) = self.mishap(false) {
+            return Err(error);
+        }
+        let shape = y.shape().to_vec();
+        let mut answer = vec![0.0; y.len()];
+        self.inner.query(x, ArrayViewMut::new(&mut answer, &shape), call)?;
+        // The read-out counts in steps of its range.
+        let step = self.range / 1024.0;
+        let read = answer.iter().map(|v| self.factor * (v / step).round() * step);
+        y.as_f64()?.iter_mut().zip(read).for_each(|(y, v)| *y = v);
+        Ok(())
+    }
+
+    fn set_full_scale(&mut self, full_scale: f64) -> Result<(), PluginError> {
+        self.desk.ranges.fetch_add(1, Relaxed);
+        self.range = full_scale;
+        Ok(())
+    }
+
+    fn read_params(&mut self) -> Result<Vec<f64>, PluginError> {
+        self.desk.reads.fetch_add(1, Relaxed);
+        Ok(if self.inner.write.is_some() { self.inner.params.clone() } else { vec![9.0; D_IN * D_OUT] })
+    }
+
+    fn health(&mut self) -> Result<Health, PluginError> {
+        self.desk.healths.fetch_add(1, Relaxed);
+        let calibration_stale = self.desk.stale.load(Relaxed);
+        Ok(Health { boot_id: self.boot, temperature_c: 31.5, calibration_stale, ..Health::default() })
+    }
+
+    fn calibrate(&mut self) -> Result<(), PluginError> {
+        self.desk.calibrations.fetch_add(1, Relaxed);
+        self.desk.stale.store(false, Relaxed);
+        self.inner.write = None;
+        Ok(())
+    }
+}
+
+struct Lab {
+    session: DeviceSession,
+    desk: Arc<Desk>,
+    _folder: tempfile::TempDir,
+}
+
+const QUICK: RetryRule = RetryRule { attempts: None, first_s: Some(1e-3), most_s: Some(4e-3) };
+
+fn lab(failures: FailureRules, change: impl FnOnce(&mut Descriptor), set: impl FnOnce(&Desk)) -> Lab {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, _) = PhysicalFile::open(&folder.path().join("ledger.jsonl")).unwrap();
+    let mut descriptor = descriptor(can::FULL_SCALE | can::READ_PARAMS | can::CALIBRATE, 0);
+    change(&mut descriptor);
+    let inner = Noisy { params: Vec::new(), write: None, descriptor, log: Arc::default(), fails: None, short: false };
+    let desk = Arc::new(Desk::default());
+    set(&desk);
+    let device = Mishappy { inner, desk: desk.clone(), range: 1.0, boot: 1, factor: 1.0, counts: [0; 2] };
+    let options = SessionOptions {
+        name: "noisy".into(),
+        run: "main".into(),
+        stream: 7,
+        max_batch: 0,
+        input: ScaleRule::Calibrated { start: None, rate: 0.1, margin: 1.0 },
+        output: OutputRule { start: None, rate: 0.1, margin: 1.2 },
+        failures,
+    };
+    let session = DeviceSession::open(Box::new(device), options, file, Key::new(1)).unwrap();
+    Lab { session, desk, _folder: folder }
+}
+
+fn quick() -> FailureRules {
+    FailureRules { retry: QUICK, ..FailureRules::default() }
+}
+
+fn dead() -> PluginError {
+    PluginError::retryable(Code::IO, "the line is dead")
+}
+
+/// Whatever call the power is lost in: the full scale is sent again, the parameters are written again, what was answered is
+/// asked again, and the numbers are those of a run without it.
+#[test]
+fn a_power_cycle_is_mended_to_the_bit() {
+    for bits in [0, structure::DETERMINISTIC] {
+        let change = |d: &mut Descriptor| d.structure |= bits;
+        let mut reference = lab(quick(), change, |_| {});
+        let expected = exercise(&mut reference.session).unwrap();
+        for at in [12, 14, 20, 21, 25] {
+            for write in [false, true] {
+                let mishap = Mishap::PowerLoss(dead());
+                let mut lab = lab(quick(), change, |desk| {
+                    let list = if write { &desk.writes } else { &desk.queries };
+                    list.lock().unwrap().push((if write { at - 10 } else { at }, mishap.clone()));
+                });
+                assert_eq!(exercise(&mut lab.session).unwrap(), expected, "{at} {write}");
+                assert_eq!(lab.session.logical(), reference.session.logical());
+                let (more, less) = (lab.session.physical().everything(), reference.session.physical().everything());
+                let costs = format!("{at} {write}: {more:?} {less:?}");
+                assert!(more.configurations > less.configurations && more.vectors >= less.vectors, "{costs}");
+                let ranges = |l: &Lab| l.desk.ranges.load(Relaxed);
+                assert!(ranges(&lab) > ranges(&reference));
+                let tally = lab.session.tally();
+                assert_eq!((tally.retries, tally.failures, tally.boots), (1, 1, 1));
+            }
+        }
+    }
+}
+
+/// The last answer is asked again at its own configuration and identity, and the sequence of writes ends as it did.
+#[test]
+fn what_was_answered_is_asked_again() {
+    let mishap = |desk: &Desk| desk.queries.lock().unwrap().push((20, Mishap::PowerLoss(dead())));
+    let mut reference = lab(quick(), |_| {}, |_| {});
+    exercise(&mut reference.session).unwrap();
+    let mut lab = lab(quick(), |_| {}, mishap);
+    exercise(&mut lab.session).unwrap();
+    let (mut writes, expected) = (lab.desk.history.lock().unwrap().clone(), reference.desk.history.lock().unwrap());
+    let split = writes.iter().zip(expected.iter()).take_while(|(a, b)| a == b).count();
+    // [.., A, B] and then again: A with its answer, B, and on with what was to come.
+    let again = writes.len() - expected.len();
+    assert!((1..=2).contains(&again), "{again} more writes");
+    let repeated: Vec<_> = writes.drain(split..split + again).collect();
+    assert_eq!(repeated[..], expected[split - again..split]);
+    assert_eq!(writes[..], expected[..]);
+}
+
+#[test]
+fn a_device_that_comes_back_as_another_ends_the_run() {
+    for (bits, factor, word) in [(0, 1.5, "at most"), (structure::DETERMINISTIC, 1.0 + 1e-9, "the same bits")] {
+        let mishap = |desk: &Desk| desk.queries.lock().unwrap().push((20, Mishap::Other(factor)));
+        let mut lab = lab(quick(), |d| d.structure |= bits, mishap);
+        let error = exercise(&mut lab.session).unwrap_err().to_string();
+        assert!(error.contains("is it another device") && error.contains(word) && error.contains("tried"), "{error}");
+    }
+    // What is within the noise is taken for the same device.
+    let mishap = |desk: &Desk| desk.queries.lock().unwrap().push((20, Mishap::Other(1.0 + 1e-9)));
+    exercise(&mut lab(quick(), |_| {}, mishap).session).unwrap();
+}
+
+/// Busy devices are asked longer than dead ones; what fails in the end says how often it was tried.
+#[test]
+fn attempts_go_by_the_kind_of_error() {
+    let busy = PluginError::retryable(Code::BUSY, "measuring for somebody else");
+    for (error, attempts) in [(busy.clone(), 12), (dead(), 4), (PluginError::new(Code::IO, "no such line"), 1)] {
+        let fails = |times: u64| {
+            let error = error.clone();
+            move |desk: &Desk| {
+                *desk.queries.lock().unwrap() = (20..20 + times).map(|n| (n, Mishap::Error(error.clone()))).collect();
+            }
+        };
+        if attempts > 1 {
+            exercise(&mut lab(quick(), |_| {}, fails(attempts - 1)).session).unwrap();
+        }
+        let text = exercise(&mut lab(quick(), |_| {}, fails(attempts)).session).unwrap_err().to_string();
+        let tried = format!("(tried {attempts} times)");
+        assert_eq!(text.contains(&tried), attempts > 1, "{text}");
+        assert!(text.contains(&error.to_string()), "{text}");
+    }
+    let twice = RetryRule { attempts: Some(2), ..QUICK };
+    let fails = |desk: &Desk| {
+        *desk.queries.lock().unwrap() = vec![(20, Mishap::Error(busy.clone())), (21, Mishap::Error(busy.clone()))];
+    };
+    let rules = FailureRules { retry: twice, ..FailureRules::default() };
+    assert!(exercise(&mut lab(rules, |_| {}, fails).session).is_err());
+}
+
+#[test]
+fn a_run_that_is_to_stop_waits_for_nothing() {
+    let stop = Arc::new(AtomicBool::new(true));
+    let retry = RetryRule { attempts: Some(5), first_s: Some(60.0), most_s: None };
+    let rules = FailureRules { retry, stop, ..FailureRules::default() };
+    let mut lab = lab(rules, |_| {}, |desk| desk.queries.lock().unwrap().push((20, Mishap::Error(dead()))));
+    let begun = Instant::now();
+    let error = exercise(&mut lab.session).unwrap_err();
+    assert!(matches!(error, SessionError::Interrupted { .. }), "{error}");
+    assert!(begun.elapsed().as_secs() < 30);
+}
+
+/// Mended failures add up to a reason to stop, and are forgiven in time.
+#[test]
+fn failures_in_a_row_are_trouble() {
+    let rules = FailureRules { max_failures: 2, ..quick() };
+    let fails = |desk: &Desk| {
+        *desk.queries.lock().unwrap() = [20, 24].map(|n| (n, Mishap::PowerLoss(dead()))).to_vec();
+    };
+    let mut lab = lab(rules, |_| {}, fails);
+    exercise(&mut lab.session).unwrap();
+    let why = lab.session.trouble().unwrap();
+    assert!(why.contains("`noisy` has failed 2 times"), "{why}");
+    for _ in 0..FORGIVEN_AFTER {
+        lab.session.end_step().unwrap();
+    }
+    assert_eq!(lab.session.trouble(), None);
+}
+
+/// Where writes wear the device, one that still says that it holds its parameters is not written again.
+#[test]
+fn read_back_spares_writes() {
+    let lost = |desk: &Desk| {
+        let error = PluginError::retryable(Code::TIMEOUT, "no answer").with_unknown_state();
+        desk.queries.lock().unwrap().push((20, Mishap::Error(error)));
+    };
+    let mut spared = lab(quick(), |d| d.limits.writes = 1 << 40, lost);
+    let mut plain = lab(quick(), |_| {}, lost);
+    let (a, b) = (exercise(&mut spared.session).unwrap(), exercise(&mut plain.session).unwrap());
+    assert_eq!(a, b);
+    let writes = |lab: &Lab| lab.desk.history.lock().unwrap().len();
+    assert!(writes(&spared) < writes(&plain), "{} {}", writes(&spared), writes(&plain));
+    assert!(spared.desk.reads.load(Relaxed) > 0 && plain.desk.reads.load(Relaxed) == 0);
+}
