@@ -4,12 +4,13 @@ use super::{
     NoiseEstimate, OutputRule, SessionError, SessionOptions,
     clock::{query_cost, write_cost},
     ledger::{Account, Accounts, PhysicalFile},
+    limits::narrow,
     recover::{Kept, Tally},
     retry::{Failure, FailureRules},
     send::{finite, send, send_exact},
 };
-use blackbeam_plugin::{Call, Code, Descriptor, Device, Matrix, PluginError, Purpose, can};
-use std::sync::Arc;
+use blackbeam_plugin::{Call, Code, Descriptor, Device, Health, Matrix, PluginError, Purpose, can};
+use std::{sync::Arc, time::Instant};
 
 /// A configuration: parameters with the identity of the logical write that made it, which keys its write noise.
 #[derive(Clone)]
@@ -55,6 +56,12 @@ pub(super) struct Driver {
     pub(super) recent_failures: u64,
     pub(super) clean_steps: u64,
     pub(super) boot_id: u64,
+    /// When the device was last asked how it is, and what it said if that was in this step.
+    pub(super) asked: Option<Instant>,
+    pub(super) health: Option<Health>,
+    /// A calibration did not make the device's calibration fresh, or it has none: that was said.
+    pub(super) stale_said: bool,
+    pub(super) wear_said: bool,
     /// Output value at which the read-out is full scale, if it follows.
     pub full_scale: f64,
     /// Largest output of this step's forward passes.
@@ -65,7 +72,8 @@ pub(super) struct Driver {
 
 impl Driver {
     pub fn new(device: Box<dyn Device>, options: &SessionOptions, file: PhysicalFile) -> Result<Self, SessionError> {
-        let descriptor = device.descriptor();
+        let mut descriptor = device.descriptor();
+        narrow(&mut descriptor, &options.name)?;
         if descriptor.input.width == 0 || descriptor.output.width == 0 {
             return Err(SessionError::Method(format!(
                 "device `{}` describes itself without inputs or outputs",
@@ -99,6 +107,10 @@ impl Driver {
             recent_failures: 0,
             clean_steps: 0,
             boot_id: 0,
+            asked: None,
+            health: None,
+            stale_said: false,
+            wear_said: false,
             full_scale: 1.0,
             peak: 0.0,
             room: Vec::new(),
@@ -287,12 +299,14 @@ impl Driver {
             return Ok(());
         }
         let cost = write_cost(&self.descriptor, self.held.as_ref().map(|h| &*h.params), &wanted.params);
+        let rest = self.ramp(wanted, purpose).map_err(|failure| failure.within(|| writing(wanted)))?;
         self.held = None;
         self.spend(purpose, wanted.call.step, &cost)?;
         let written = self.device.write_params(&wanted.params, &wanted.call);
         let applied = written.and_then(|applied| self.checked_applied(applied.values.into()));
         self.held_applied = applied.map_err(|e| Failure::from(e).within(|| writing(wanted)))?;
         self.holds(Some(wanted.clone()));
+        std::thread::sleep(rest);
         Ok(())
     }
 
@@ -349,8 +363,13 @@ impl Driver {
         }
     }
 
+    pub(super) fn writes_so_far(&self) -> u64 {
+        self.file.writes(&self.name)
+    }
+
     /// Charges the physical column, ahead of the call.
     pub(super) fn spend(&mut self, purpose: Purpose, step: u64, cost: &Account) -> Result<(), SessionError> {
+        self.wear(cost.configurations)?;
         self.file.append(&self.run, &self.name, purpose, step, cost)?;
         self.physical.charge(purpose, cost);
         Ok(())

@@ -42,6 +42,20 @@ pub enum SessionError {
         /// Vectors left.
         left: u64,
     },
+    /// More writes than the device bears.
+    #[error(
+        "device `{device}` bears {most} writes in its life and has had {written} in this run directory: {more} more are refused"
+    )]
+    WornOut {
+        /// Name of the device in the experiment.
+        device: String,
+        /// Writes so far.
+        written: u64,
+        /// Writes of the call.
+        more: u64,
+        /// What its descriptor says.
+        most: u64,
+    },
     /// The ledger's file.
     #[error("the ledger cannot be written: {0}")]
     Ledger(#[from] std::io::Error),

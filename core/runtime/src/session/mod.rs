@@ -12,6 +12,7 @@ mod exact;
 mod groups;
 mod health;
 mod ledger;
+mod limits;
 mod recover;
 mod retry;
 mod scale;
@@ -27,8 +28,9 @@ pub use retry::{FORGIVEN_AFTER, FailureRules, RetryRule};
 pub use scale::{InputScale, ScaleRule};
 pub use state::SessionState;
 
-use blackbeam_plugin::{Call, Descriptor, Device, Key, Matrix, Purpose, structure};
+use blackbeam_plugin::{Call, Descriptor, Device, Health, Key, Matrix, Purpose, structure};
 use driver::Driver;
+use std::cell::Cell;
 
 /// How a session is set up.
 #[derive(Clone, Debug)]
@@ -88,6 +90,8 @@ pub struct DeviceSession {
     applied: Option<(Vec<f64>, Vec<f64>)>,
     input: InputScale,
     observed: Option<Vec<Observation>>,
+    /// Configurations of this step that were scaled down to the total power.
+    power_limited: Cell<u64>,
 }
 
 /// One (parameters, inputs, outputs) that the session has seen, in the network's units.
@@ -127,7 +131,7 @@ impl DeviceSession {
         physical: PhysicalFile,
     ) -> Result<Self, SessionError> {
         let mut driver = Driver::new(device, &options, physical)?;
-        driver.look();
+        driver.check_up(0)?;
         let params: Vec<f64> = driver.descriptor().parameters.iter().map(|p| p.initial).collect();
         let input = InputScale::new(options.input);
         let ends = driver.descriptor().parameters.iter().map(|p| (p.min, p.max)).unzip();
@@ -138,6 +142,7 @@ impl DeviceSession {
             applied: None,
             input,
             observed: None,
+            power_limited: Cell::new(0),
             driver,
             options,
         })
@@ -199,6 +204,24 @@ impl DeviceSession {
         self.driver.worn_out()
     }
 
+    /// Asks the device how it is, unless that was a moment ago, and calibrates one that says that it is time for it.
+    ///
+    /// # Errors
+    /// A calibration that failed.
+    pub fn check_up(&mut self, step: u64) -> Result<(), SessionError> {
+        self.driver.check_up(step)
+    }
+
+    /// What the device said of itself in this step, if it was asked.
+    pub fn health(&self) -> Option<&Health> {
+        self.driver.health.as_ref()
+    }
+
+    /// Configurations of this step that were scaled down to the total power; `None` without such a limit.
+    pub fn power_limited(&self) -> Option<u64> {
+        (self.descriptor().limits.total_power_w > 0.0).then(|| self.power_limited.get())
+    }
+
     /// The input scale now: the network's value that is the device's full input.
     pub fn input_scale(&self) -> f64 {
         self.input.value()
@@ -242,6 +265,9 @@ impl DeviceSession {
                 )));
             }
             next.push(p.at_range.apply(value, p.min, p.max));
+        }
+        if limits::under_total(descriptor, &mut next) {
+            self.power_limited.set(self.power_limited.get() + 1);
         }
         self.previous = std::mem::replace(&mut self.params, next);
         if let Some((now, _)) = self.applied.take() {
@@ -317,6 +343,7 @@ impl DeviceSession {
     pub fn end_step(&mut self) -> Result<(), SessionError> {
         let descriptor = self.driver.descriptor();
         self.input.end_step(descriptor);
+        self.power_limited.set(0);
         self.driver.end_step(self.options.output)
     }
 

@@ -25,7 +25,7 @@ pub(super) struct Kept {
 }
 
 /// Tallies of one process: what a person is told in the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Tally {
     /// Attempts beyond the first of each call.
     pub retries: u64,

@@ -8,7 +8,7 @@
 //! one laboratory do not ask at the same moments; the jitter is drawn from the call's identity and changes nothing but time.
 
 use super::{SessionError, driver::Driver};
-use blackbeam_plugin::{Call, Code, Key, PluginError};
+use blackbeam_plugin::{Call, Code, Key, PluginError, can};
 use std::{
     sync::{
         Arc,
@@ -140,7 +140,7 @@ impl Driver {
         call: &Call,
         mut once: impl FnMut(&mut Driver) -> Result<T, Failure>,
     ) -> Result<T, SessionError> {
-        let mut shaken = self.unsure;
+        let (mut shaken, mut calibrated) = (self.unsure, false);
         for attempt in 1.. {
             let outcome = self.recover(call.step).and_then(|()| once(self));
             let (error, within) = match outcome {
@@ -154,6 +154,11 @@ impl Driver {
             if !error.state_known || error.code == Code::STATE_LOST {
                 self.lose();
                 shaken = true;
+            }
+            if error.code == Code::CAL_STALE && !calibrated && self.descriptor.can(can::CALIBRATE) {
+                self.calibrate(call.step)?;
+                calibrated = true;
+                continue;
             }
             let last = attempt >= self.failures.retry.patience(error.code).attempts;
             if !error.retryable || last {

@@ -40,7 +40,8 @@ impl Driver {
         x: &Matrix,
         want_applied: bool,
     ) -> Result<Vec<(Matrix, Vec<f64>)>, SessionError> {
-        let can = self.descriptor.can(can::QUERY_SETS);
+        // A device whose changes are slowed down by the host is written one configuration after the other.
+        let can = self.descriptor.can(can::QUERY_SETS) && !self.slews();
         let mut answers = Vec::with_capacity(groups.len());
         let mut rest = groups;
         while let Some(group) = rest.first() {

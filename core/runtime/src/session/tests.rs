@@ -34,7 +34,7 @@ struct Noisy {
     short: bool,
 }
 
-fn descriptor(bits: u64, max_batch: usize) -> Descriptor {
+pub(super) fn descriptor(bits: u64, max_batch: usize) -> Descriptor {
     let parameter = |i: usize| Parameter {
         name: format!("w<{i}>").into(),
         unit: "1".into(),

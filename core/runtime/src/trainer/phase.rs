@@ -140,6 +140,7 @@ impl Phase {
         for slot in self.slots.lock().iter_mut() {
             let arrays = stack(slot, cotangents, loss, budget_vectors);
             update_surrogate(slot, self.step, false, &arrays)?;
+            slot.session.check_up(self.step)?;
             slot.surrogate_error = None;
             if measures {
                 slot.surrogate_error = surrogate_error(slot, self.step)?;
@@ -180,9 +181,13 @@ impl Phase {
             put("configurations", json!(total.configurations));
             put("device_seconds", json!(total.device_seconds));
             put("joules", json!(total.joules));
+            if let Some(limited) = slot.session.power_limited() {
+                put("power_limited", json!(limited));
+            }
             if !slot.note.is_empty() {
                 put("note", json!(slot.note));
             }
+            put_health(slot, &mut row);
         }
         row.insert("host_seconds".into(), json!(host));
         row
@@ -322,6 +327,25 @@ impl Phase {
                 Wanted::Values(values)
             }
         }
+    }
+}
+
+/// What hardware said of itself in this step, as far as it measures it: no part of what a run reproduces.
+fn put_health(slot: &Slot, row: &mut Map<String, Value>) {
+    let Some(health) = slot.session.health() else { return };
+    let mut put = |name: &str, value: Value| row.insert(format!("host_{}.{name}", slot.name), value);
+    if health.temperature_c.is_finite() {
+        put("temperature_c", json!(health.temperature_c));
+    }
+    if !health.ready {
+        put("ready", json!(0));
+    }
+    if health.calibration_stale {
+        put("calibration_stale", json!(1));
+    }
+    let boots = slot.session.tally().boots;
+    if boots > 0 {
+        put("boots", json!(boots));
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     build::Site,
     phase::{Evaluation, Phase},
 };
-use crate::session::Account;
+use crate::session::{Account, Tally};
 use blackbeam_digital::Score;
 use blackbeam_layers::Loss;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,9 @@ pub struct PhaseResult {
     pub surrogate_error: BTreeMap<String, f64>,
     /// Seconds on the host.
     pub host_seconds: f64,
+    /// Failures and calibrations of each device in the process that ended the run, where there were any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hardware: BTreeMap<String, Tally>,
 }
 
 /// Name and value of what a loss is judged by.
@@ -70,6 +73,7 @@ impl PhaseResult {
         let logical = phase.logical();
         let slots = phase.slots.lock();
         let errors = slots.iter().filter_map(|s| Some((s.name.clone(), s.last_surrogate_error?)));
+        let tallies = slots.iter().map(|s| (s.name.clone(), *s.session.tally()));
         PhaseResult {
             run: phase.run.clone(),
             status,
@@ -83,6 +87,7 @@ impl PhaseResult {
             training: logical.training(),
             surrogate_error: errors.collect(),
             host_seconds: phase.host_seconds,
+            hardware: tallies.filter(|(_, tally)| !tally.is_empty()).collect(),
         }
     }
 
@@ -98,6 +103,7 @@ impl PhaseResult {
             training: Account::default(),
             surrogate_error: BTreeMap::new(),
             host_seconds: 0.0,
+            hardware: BTreeMap::new(),
         }
     }
 
@@ -116,6 +122,9 @@ impl PhaseResult {
         map.insert("surrogate_error".into(), json!(self.worst_surrogate_error()));
         map.insert("surrogate_errors".into(), json!(self.surrogate_error));
         map.insert("host_seconds".into(), json!(self.host_seconds));
+        if !self.hardware.is_empty() {
+            map.insert("host_hardware".into(), json!(self.hardware));
+        }
         map.insert("status".into(), json!(self.status));
         map
     }

@@ -283,3 +283,100 @@ fn read_back_spares_writes() {
     assert!(writes(&spared) < writes(&plain), "{} {}", writes(&spared), writes(&plain));
     assert!(spared.desk.reads.load(Relaxed) > 0 && plain.desk.reads.load(Relaxed) == 0);
 }
+
+/// A calibration that is too old is made anew: when the device says so by itself, and when it refuses a call for it.
+#[test]
+fn stale_calibrations_are_made_anew() {
+    let mut reference = lab(quick(), |_| {}, |_| {});
+    let expected = exercise(&mut reference.session).unwrap();
+    assert_eq!(reference.desk.calibrations.load(Relaxed), 0);
+    let stale = PluginError::new(Code::CAL_STALE, "calibrated 9 days ago");
+    let refuses = |desk: &Desk| desk.queries.lock().unwrap().push((20, Mishap::Error(stale.clone())));
+    let says = |desk: &Desk| desk.stale.store(true, Relaxed);
+    let mut labs = [lab(quick(), |_| {}, refuses), lab(quick(), |_| {}, says)];
+    for lab in &mut labs {
+        assert_eq!(exercise(&mut lab.session).unwrap(), expected);
+        assert_eq!(lab.desk.calibrations.load(Relaxed), 1);
+        let tally = lab.session.tally();
+        assert!(tally.calibrations == 1 && tally.calibrate_s > 0.0 && tally.failures == 0, "{tally:?}");
+        assert_eq!(lab.session.logical(), reference.session.logical());
+    }
+    // What cannot be calibrated goes on as it is, and a refused call is an error.
+    let unable = |d: &mut Descriptor| d.can &= !can::CALIBRATE;
+    exercise(&mut lab(quick(), unable, says).session).unwrap();
+    let error = exercise(&mut lab(quick(), unable, refuses).session).unwrap_err().to_string();
+    assert!(error.contains("CAL_STALE"), "{error}");
+}
+
+#[test]
+fn health_is_asked_at_opening_and_not_too_often() {
+    let mut lab = lab(quick(), |_| {}, |_| {});
+    assert_eq!(lab.session.health().unwrap().temperature_c, 31.5);
+    for step in 0..5 {
+        lab.session.check_up(step).unwrap();
+        assert!(lab.session.health().is_none());
+    }
+    assert_eq!(lab.desk.healths.load(Relaxed), 1);
+}
+
+/// Large changes are made by writes in between, paced by the limit, and take their time on the device clock.
+#[test]
+fn changes_are_slowed_down() {
+    // 6 in .06 s.
+    let slow = |d: &mut Descriptor| d.limits.slew_per_s = 100.0;
+    let (mut plain, mut lab) = (lab(quick(), |_| {}, |_| {}), lab(quick(), slow, |_| {}));
+    let x = batch(1, 4);
+    let mut time = [0.0; 2];
+    let begun = Instant::now();
+    for (session, time) in [&mut plain.session, &mut lab.session].into_iter().zip(&mut time) {
+        let before = session.now();
+        session.set_params(&[0.0; 6]).unwrap();
+        session.forward(&x, 0, Purpose::Forward, 0, 0).unwrap();
+        session.set_params(&[5.0, 0.0, 0.0, 0.0, 0.0, 2.5]).unwrap();
+        session.forward(&x, 1, Purpose::Forward, 0, 0).unwrap();
+        *time = session.now() - before;
+    }
+    assert!(begun.elapsed().as_secs_f64() >= 0.055, "{:?}", begun.elapsed());
+    // From .5 at most to 0, and to 5.
+    assert!((time[1] - time[0] - 5.5 / 100.0).abs() < 1e-9, "{time:?}");
+    let history = lab.desk.history.lock().unwrap();
+    for w in history.windows(2) {
+        let largest = w[0].1.iter().zip(&w[1].1).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(largest <= 1.0 + 1e-9, "{w:?}");
+    }
+    assert!(history.len() > plain.desk.history.lock().unwrap().len() + 5);
+    assert_eq!(lab.session.physical().everything().configurations, history.len() as u64);
+    assert_eq!(history.last().unwrap().1, [5.0, 0.0, 0.0, 0.0, 0.0, 2.5]);
+}
+
+/// The host keeps the power down, for what it writes and for what it lets the device expand.
+#[test]
+fn power_is_kept_within_its_limits() {
+    let limited = |d: &mut Descriptor| {
+        d.limits.unit_power_w = 0.5;
+        d.limits.channel_power_w = 1.5;
+        d.limits.total_power_w = 4.0;
+    };
+    let mut lab = lab(quick(), limited, |_| {});
+    exercise(&mut lab.session).unwrap();
+    lab.session.set_params(&[6.0; 6]).unwrap();
+    assert!(lab.session.params().iter().all(|p| (*p - 8.0 / 6.0).abs() < 1e-9), "{:?}", lab.session.params());
+    assert_eq!(lab.session.power_limited(), Some(1));
+    assert!(lab.session.descriptor().parameters.iter().all(|p| p.max == 3.0));
+    for (_, params) in lab.desk.history.lock().unwrap().iter() {
+        let powers: Vec<f64> = params.iter().map(|p| 0.5 * p.abs()).collect();
+        assert!(powers.iter().all(|p| *p <= 1.5) && powers.iter().sum::<f64>() <= 4.0, "{powers:?}");
+    }
+    lab.session.end_step().unwrap();
+    assert_eq!(lab.session.power_limited(), Some(0));
+}
+
+#[test]
+fn a_worn_device_is_not_written_any_more() {
+    let mut reference = lab(quick(), |_| {}, |_| {});
+    exercise(&mut reference.session).unwrap();
+    let writes = reference.session.physical().everything().configurations;
+    exercise(&mut lab(quick(), |d| d.limits.writes = writes, |_| {}).session).unwrap();
+    let error = exercise(&mut lab(quick(), |d| d.limits.writes = writes - 1, |_| {}).session).unwrap_err().to_string();
+    assert!(error.contains(&format!("bears {} writes", writes - 1)), "{error}");
+}
