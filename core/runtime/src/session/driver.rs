@@ -9,6 +9,7 @@ use super::{
     retry::{Failure, FailureRules},
     send::{finite, send, send_exact},
 };
+use crate::host::DeviceLock;
 use blackbeam_plugin::{Call, Code, Descriptor, Device, Health, Matrix, PluginError, Purpose, can};
 use std::{sync::Arc, time::Instant};
 
@@ -20,7 +21,9 @@ pub(super) struct Configuration {
 }
 
 pub(super) struct Driver {
+    // Dropped in this order: the lock is let go when the device is closed.
     pub(super) device: Box<dyn Device>,
+    pub(super) lock: Option<DeviceLock>,
     pub(super) descriptor: Descriptor,
     pub(super) name: String,
     run: String,
@@ -64,6 +67,8 @@ pub(super) struct Driver {
     pub(super) wear_said: bool,
     /// Output value at which the read-out is full scale, if it follows.
     pub full_scale: f64,
+    /// What all outputs are divided by.
+    pub(super) gain: f64,
     /// Largest output of this step's forward passes.
     pub peak: f64,
     /// Memory for answers.
@@ -84,6 +89,7 @@ impl Driver {
         let max_batch = limits.into_iter().filter(|&n| n > 0).min().unwrap_or(usize::MAX);
         Ok(Driver {
             device,
+            lock: None,
             descriptor,
             name: options.name.clone(),
             run: options.run.clone(),
@@ -112,6 +118,7 @@ impl Driver {
             stale_said: false,
             wear_said: false,
             full_scale: 1.0,
+            gain: 1.0,
             peak: 0.0,
             room: Vec::new(),
         })
@@ -148,7 +155,8 @@ impl Driver {
 
     /// Takes note of the outputs of a training batch.
     pub fn saw(&mut self, y: &Matrix) {
-        self.peak = y.data.iter().fold(self.peak, |a, v| v.abs().max(a));
+        // The read-out's range is of what it reads.
+        self.peak = y.data.iter().fold(self.peak, |a, v| (self.gain * v.abs()).max(a));
     }
 
     /// Ends a step: the full scale moves towards `margin` times the largest output seen (1.5 times the range itself where
@@ -177,6 +185,7 @@ impl Driver {
             self.query_rows(x, first, n, &mut y, part, &configuration, false)?;
         }
         self.answered(call.purpose, x.rows);
+        self.correct(&mut y.data);
         Ok(y)
     }
 
@@ -191,6 +200,7 @@ impl Driver {
             self.query_rows(y, first, n, &mut x, part, &configuration, true)?;
         }
         self.answered(call.purpose, y.rows);
+        self.correct(&mut x.data);
         Ok(x)
     }
 
@@ -210,11 +220,12 @@ impl Driver {
         let (call, configuration) = self.begin(params, call);
         let cost = query_cost(&self.descriptor, self.descriptor.input.width as u64);
         let what = || "reading the matrix".into();
-        let m = self.persist(what, &call, |driver| {
+        let mut m = self.persist(what, &call, |driver| {
             driver.hold(&configuration, call.purpose)?;
             driver.spend(call.purpose, call.step, &cost)?;
             Ok(driver.device.read_matrix(&call)?)
         })?;
+        self.correct(&mut m.data);
         self.logical.charge(call.purpose, &cost);
         Ok(m)
     }
@@ -231,13 +242,15 @@ impl Driver {
         let cost = query_cost(&self.descriptor, 2 * self.vectors(x.rows));
         let (dtype, n_params) = (self.descriptor.dtype, self.descriptor.n_params());
         let what = || "the exact gradient".into();
-        let exact = self.persist(what, &call, |driver| {
+        let (mut dx, mut dparams) = self.persist(what, &call, |driver| {
             driver.hold(&configuration, call.purpose)?;
             driver.spend(call.purpose, call.step, &cost)?;
             Ok(send_exact(&mut *driver.device, dtype, (x, dy), n_params, &call)?)
         })?;
+        self.correct(&mut dx.data);
+        self.correct(&mut dparams);
         self.logical.charge(call.purpose, &cost);
-        Ok(exact)
+        Ok((dx, dparams))
     }
 
     pub fn safe_state(&mut self) -> Result<(), SessionError> {
@@ -286,6 +299,13 @@ impl Driver {
         self.logical.charge(purpose, &cost);
         if purpose != Purpose::Diagnostic {
             self.time_s += cost.device_seconds;
+        }
+    }
+
+    /// Divides by what sentinels have found that all outputs are multiplied with.
+    pub(super) fn correct(&self, outputs: &mut [f64]) {
+        if self.gain != 1.0 {
+            outputs.iter_mut().for_each(|v| *v /= self.gain);
         }
     }
 

@@ -17,6 +17,7 @@ mod recover;
 mod retry;
 mod scale;
 mod send;
+mod sentinel;
 mod sets;
 mod state;
 
@@ -26,8 +27,10 @@ pub use ledger::{Account, Accounts, PhysicalFile};
 pub use recover::Tally;
 pub use retry::{FORGIVEN_AFTER, FailureRules, RetryRule};
 pub use scale::{InputScale, ScaleRule};
+pub use sentinel::{Outlook, SentinelState};
 pub use state::SessionState;
 
+use crate::host::DeviceLock;
 use blackbeam_plugin::{Call, Descriptor, Device, Health, Key, Matrix, Purpose, structure};
 use driver::Driver;
 use std::cell::Cell;
@@ -92,6 +95,7 @@ pub struct DeviceSession {
     observed: Option<Vec<Observation>>,
     /// Configurations of this step that were scaled down to the total power.
     power_limited: Cell<u64>,
+    sentinel: Option<sentinel::Sentinel>,
 }
 
 /// One (parameters, inputs, outputs) that the session has seen, in the network's units.
@@ -143,6 +147,7 @@ impl DeviceSession {
             input,
             observed: None,
             power_limited: Cell::new(0),
+            sentinel: None,
             driver,
             options,
         })
@@ -190,7 +195,7 @@ impl DeviceSession {
 
     /// Noise and full scale in the network's units: what a method's context holds.
     pub fn noise(&self) -> NoiseEstimate {
-        let factor = self.answer_factor();
+        let factor = self.answer_factor() / self.driver.gain;
         NoiseEstimate { std: self.driver.noise.std * factor, full_scale: self.driver.noise.full_scale * factor }
     }
 
@@ -202,6 +207,11 @@ impl DeviceSession {
     /// Why the run should be stopped between steps for a person to look, if it should.
     pub fn trouble(&self) -> Option<String> {
         self.driver.worn_out()
+    }
+
+    /// Keeps a lock for as long as the device is open.
+    pub fn guard(&mut self, lock: Option<DeviceLock>) {
+        self.driver.lock = lock;
     }
 
     /// Asks the device how it is, unless that was a moment ago, and calibrates one that says that it is time for it.
@@ -229,7 +239,7 @@ impl DeviceSession {
 
     /// Output value at which the read-out is full scale now (network units), if it follows the signal.
     pub fn full_scale(&self) -> Option<f64> {
-        self.driver.follows().then(|| self.driver.full_scale * self.answer_factor())
+        self.driver.follows().then(|| self.driver.full_scale * self.answer_factor() / self.driver.gain)
     }
 
     /// Starts to keep what the session sees, for a surrogate that subscribes.
@@ -405,7 +415,10 @@ impl DeviceSession {
     }
 
     /// Range and noise from 32 seeded vectors, each sent twice; the range is sought by doubling and halving.
-    fn calibrate(&mut self, seed: Key) -> Result<(), SessionError> {
+    ///
+    /// # Errors
+    /// What the device answers.
+    pub fn calibrate(&mut self, seed: Key) -> Result<(), SessionError> {
         const ROWS: usize = 32;
         const TRIES: u32 = 24;
         let x = scale::calibration_vectors(seed.named("calibration"), ROWS, self.driver.descriptor());

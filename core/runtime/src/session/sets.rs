@@ -94,6 +94,7 @@ impl Driver {
             if let Some(last) = calls.last() {
                 self.keep((x, width), (&y[(groups.len() - 1) * n * d_out..], d_out), last, false);
             }
+            self.correct(y);
             for ((answer, y), applied) in answers.iter_mut().zip(y.chunks(n * d_out)).zip(applied) {
                 answer.0.extend_from_slice(y);
                 answer.1 = applied;
@@ -127,6 +128,7 @@ impl Driver {
             )?;
             finite(&scalars).map(|()| applied)
         })?;
+        self.correct(&mut scalars);
         // Nothing was answered that could be asked for again by itself.
         self.kept = None;
         Ok(scalars.iter().copied().zip(applied).collect())

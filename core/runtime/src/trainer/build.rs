@@ -10,7 +10,7 @@ use crate::{
     experiment::{
         Control, DeviceConfig, Experiment, FullScaleRule, Loaded, Method, Origin, Preset, ScaleRule as InputRule,
     },
-    host::{LockFile, Registry},
+    host::{DeviceLock, LockFile, Registry},
     session::{DeviceSession, FailureRules, OutputRule, PhysicalFile, RetryRule, ScaleRule, SessionOptions},
 };
 use blackbeam_data::Dataset;
@@ -37,6 +37,8 @@ pub(super) struct Site {
     pub data: Arc<Dataset>,
     pub threads: u32,
     pub physical: PhysicalFile,
+    /// The run directory.
+    pub dir: PathBuf,
     /// Set when the run is to stop.
     pub interrupt: Arc<AtomicBool>,
 }
@@ -159,6 +161,7 @@ impl Site {
             threads: config.threads.unwrap_or(self.threads).max(1),
             ideal: config.source.preset == Some(Preset::Ideal),
         };
+        let lock = self.lock_device(name, config, &open.settings)?;
         let device = self.open_device(name, config, circuit.as_ref(), &open)?;
         let options = SessionOptions {
             name: name.to_owned(),
@@ -169,11 +172,14 @@ impl Site {
             output: output_rule(config),
             failures: failure_rules(config, &self.interrupt),
         };
-        let session = if fresh {
-            DeviceSession::open(device, options, self.physical.clone(), key.named("calibration").named(name))?
-        } else {
-            DeviceSession::adopt(device, options, self.physical.clone())?
-        };
+        let mut session = DeviceSession::adopt(device, options, self.physical.clone())?;
+        session.guard(lock);
+        if let Some(sentinel) = config.sentinel {
+            session.watch(sentinel.vectors, key.named("sentinel").named(name));
+        }
+        if fresh {
+            session.calibrate(key.named("calibration").named(name))?;
+        }
         let descriptor = session.descriptor().clone();
         let idle = matches!(control, Some(Control::Frozen | Control::Exact));
         let estimator = config.estimator.as_ref().filter(|_| !idle);
@@ -202,6 +208,7 @@ impl Site {
             gradient_cosine: None,
             surrogate_error: None,
             last_surrogate_error: None,
+            sentinel: config.sentinel,
             descriptor,
         };
         if let Some(method) = estimator {
@@ -217,6 +224,21 @@ impl Site {
             slot.surrogate = Some(Role { manifest: plugin.manifest().clone(), method: made });
         }
         Ok(slot)
+    }
+
+    /// Keeps others from a device of a library.
+    fn lock_device(&self, name: &str, config: &DeviceConfig, settings: &str) -> Result<Option<DeviceLock>, TrainError> {
+        let Some(Origin::Plugin(_, Some(library))) = config.source.origin() else { return Ok(None) };
+        if !config.exclusive {
+            return Ok(None);
+        }
+        let lock = DeviceLock::acquire(name, library, settings, &self.dir)?;
+        if let Some(before) = lock.stale() {
+            tracing::warn!(
+                "device `{name}` was not given back by {before}, which has ended: it may have been left as it was"
+            );
+        }
+        Ok(Some(lock))
     }
 
     fn open_device(

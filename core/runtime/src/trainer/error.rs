@@ -1,6 +1,10 @@
 //! Why a run could not start or go on.
 
-use crate::{host::HostError, run::RunError, session::SessionError};
+use crate::{
+    host::{HostError, LockError},
+    run::RunError,
+    session::SessionError,
+};
 use blackbeam_data::DataError;
 use blackbeam_plugin::{Code, Manifest, PluginError};
 use blackbeam_source::Diagnostics;
@@ -21,6 +25,9 @@ pub enum TrainError {
     /// A plugin that cannot be had.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// A device that another run drives.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The run directory.
     #[error(transparent)]
     Run(#[from] RunError),

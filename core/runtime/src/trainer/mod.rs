@@ -14,6 +14,7 @@ mod rounds;
 mod saved;
 mod slot;
 mod summary;
+mod watch;
 
 pub use build::read_circuit;
 pub use error::TrainError;
@@ -129,7 +130,8 @@ pub fn train(request: &Request, progress: &mut dyn Progress) -> Result<Outcome, 
         }
         other => other,
     });
-    if fresh && outcome.as_ref().is_err_and(TrainError::is_bad_input) {
+    let in_use = |error: &TrainError| matches!(error, TrainError::Lock(_));
+    if fresh && outcome.as_ref().is_err_and(|error| error.is_bad_input() || in_use(error)) {
         // Found only when the devices were open (a plugin's, say): nothing was trained, so no run is left behind.
         dir.discard();
     }
@@ -278,7 +280,11 @@ impl<'a> Runner<'a> {
                 self.progress.note(&format!("{}, step {step}, {note}", phase.run));
             }
             phase.end_step()?;
-            if let Some(why) = phase.trouble() {
+            let watched = phase.watch()?;
+            if !watched.row.is_empty() {
+                self.metrics.row(&phase.run, "sentinel", phase.step, watched.row)?;
+            }
+            if let Some(why) = watched.pause.or_else(|| phase.trouble()) {
                 self.checkpoint(phase)?;
                 return Ok((Status::Paused, Some(why)));
             }

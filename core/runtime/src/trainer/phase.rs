@@ -47,9 +47,10 @@ pub(super) struct Evaluation {
 }
 
 impl Phase {
-    /// Builds the surrogates. Before step 0.
+    /// Has sentinels look for the first time and builds the surrogates. Before step 0.
     pub fn start(&mut self) -> Result<(), TrainError> {
         for slot in self.slots.lock().iter_mut() {
+            slot.session.take_reference(0)?;
             update_surrogate(slot, 0, true, &StepArrays::none())?;
         }
         Ok(())
@@ -272,14 +273,15 @@ impl Phase {
         vectors
     }
 
-    /// The most vectors that the measurements of the next step may cost.
+    /// The most vectors that the measurements of the next step, and what follows from them, may cost.
     pub fn next_diagnostic_vectors(&self) -> u64 {
         let slots = self.slots.lock();
         let of_slot = |s: &Slot| {
             let probes = if self.measures() && can_measure(s) { PROBES as u64 } else { 0 };
             // forwards and backwards, for the layers before the device and for its parameters
             let exact = 4 * u64::from(s.exact) + 2 * u64::from(self.train.diagnostics);
-            s.vectors(probes + exact * s.rows(self.train.batch) as u64)
+            let watched = s.watch_cost(self.step + 1);
+            s.vectors(probes + exact * s.rows(self.train.batch) as u64 + watched)
         };
         slots.iter().map(of_slot).sum()
     }

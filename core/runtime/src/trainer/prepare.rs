@@ -174,7 +174,8 @@ pub(super) fn prepare(request: &Request, progress: &mut dyn Progress) -> Result<
         physical.limit(budget.saturating_sub(spent.everything().vectors));
     }
     let (data, interrupt) = (Arc::new(data), request.interrupt.clone());
-    let site = Site { lock: known, registry, data, threads: request.threads, loaded, physical, interrupt };
+    let (threads, path) = (request.threads, dir.path().to_owned());
+    let site = Site { lock: known, registry, data, threads, loaded, physical, dir: path, interrupt };
     Ok(Prepared { site, dir, spent, checkpoint })
 }
 

@@ -49,6 +49,9 @@ pub struct PhaseResult {
     /// Failures and calibrations of each device in the process that ended the run, where there were any.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hardware: BTreeMap<String, Tally>,
+    /// What the sentinels of each device found, and how often.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub events: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 /// Name and value of what a loss is judged by.
@@ -73,6 +76,7 @@ impl PhaseResult {
         let logical = phase.logical();
         let slots = phase.slots.lock();
         let errors = slots.iter().filter_map(|s| Some((s.name.clone(), s.last_surrogate_error?)));
+        let events = slots.iter().map(|s| (s.name.clone(), s.session.events()));
         let tallies = slots.iter().map(|s| (s.name.clone(), *s.session.tally()));
         PhaseResult {
             run: phase.run.clone(),
@@ -87,6 +91,7 @@ impl PhaseResult {
             training: logical.training(),
             surrogate_error: errors.collect(),
             host_seconds: phase.host_seconds,
+            events: events.filter(|(_, events)| !events.is_empty()).collect(),
             hardware: tallies.filter(|(_, tally)| !tally.is_empty()).collect(),
         }
     }
@@ -104,6 +109,7 @@ impl PhaseResult {
             surrogate_error: BTreeMap::new(),
             host_seconds: 0.0,
             hardware: BTreeMap::new(),
+            events: BTreeMap::new(),
         }
     }
 
@@ -122,6 +128,9 @@ impl PhaseResult {
         map.insert("surrogate_error".into(), json!(self.worst_surrogate_error()));
         map.insert("surrogate_errors".into(), json!(self.surrogate_error));
         map.insert("host_seconds".into(), json!(self.host_seconds));
+        if !self.events.is_empty() {
+            map.insert("events".into(), json!(self.events));
+        }
         if !self.hardware.is_empty() {
             map.insert("host_hardware".into(), json!(self.hardware));
         }
