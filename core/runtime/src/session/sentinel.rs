@@ -112,7 +112,7 @@ impl DeviceSession {
     pub fn rescale(&mut self, outlook: &mut Outlook) {
         let change = std::mem::replace(&mut outlook.change, 1.0);
         outlook.answers.data.iter_mut().for_each(|v| *v /= change);
-        self.set_gain(self.driver.gain * change);
+        self.driver.gain *= change;
     }
 
     /// Calibrates the device, where it can be: false where it cannot.
@@ -145,14 +145,19 @@ impl DeviceSession {
     }
 
     pub(super) fn sentinel_state(&self) -> Option<SentinelState> {
-        let sentinel = self.sentinel.as_ref()?;
-        Some(SentinelState { gain: self.driver.gain, ..sentinel.state.clone() })
+        let gain = self.driver.gain;
+        match &self.sentinel {
+            Some(sentinel) => Some(SentinelState { gain, ..sentinel.state.clone() }),
+            // What was found before nobody looked any more still holds.
+            None if gain != 1.0 => Some(SentinelState { reference: Vec::new(), gain, events: BTreeMap::new() }),
+            None => None,
+        }
     }
 
     pub(super) fn restore_sentinel(&mut self, state: Option<SentinelState>) {
         let Some(state) = state else { return };
         // What the outputs are divided by stays so even where nobody looks any more.
-        self.set_gain(state.gain);
+        self.driver.gain = state.gain;
         let width = self.descriptor().output.width;
         if let Some(sentinel) = &mut self.sentinel {
             let fits = state.reference.len() == sentinel.x.rows * width;
@@ -162,10 +167,6 @@ impl DeviceSession {
                 sentinel.state.reference.clear();
             }
         }
-    }
-
-    fn set_gain(&mut self, gain: f64) {
-        self.driver.gain = gain;
     }
 
     fn set_reference(&mut self, answers: Matrix) {

@@ -28,6 +28,8 @@ struct Desk {
     /// Identities of all writes, with their parameters, and reads.
     history: Mutex<Vec<(Call, Vec<f64>)>>,
     reads: AtomicU64,
+    /// What outputs are multiplied with from now on.
+    gains: Mutex<[f64; D_OUT]>,
 }
 
 /// [`Noisy`] with a read-out range, a boot id and mishaps.
@@ -84,7 +86,9 @@ impl Device for Mishappy {
         self.inner.query(x, ArrayViewMut::new(&mut answer, &shape), call)?;
         // The read-out counts in steps of its range.
         let step = self.range / 1024.0;
-        let read = answer.iter().map(|v| self.factor * (v / step).round() * step);
+        let gains = *self.desk.gains.lock().unwrap();
+        let read =
+            answer.iter().zip(gains.iter().cycle()).map(|(v, gain)| gain * self.factor * (v / step).round() * step);
         y.as_f64()?.iter_mut().zip(read).for_each(|(y, v)| *y = v);
         Ok(())
     }
@@ -129,6 +133,7 @@ fn lab(failures: FailureRules, change: impl FnOnce(&mut Descriptor), set: impl F
     change(&mut descriptor);
     let inner = Noisy { params: Vec::new(), write: None, descriptor, log: Arc::default(), fails: None, short: false };
     let desk = Arc::new(Desk::default());
+    *desk.gains.lock().unwrap() = [1.0; D_OUT];
     set(&desk);
     let device = Mishappy { inner, desk: desk.clone(), range: 1.0, boot: 1, factor: 1.0, counts: [0; 2] };
     let options = SessionOptions {
@@ -379,4 +384,37 @@ fn a_worn_device_is_not_written_any_more() {
     exercise(&mut lab(quick(), |d| d.limits.writes = writes, |_| {}).session).unwrap();
     let error = exercise(&mut lab(quick(), |d| d.limits.writes = writes - 1, |_| {}).session).unwrap_err().to_string();
     assert!(error.contains(&format!("bears {} writes", writes - 1)), "{error}");
+}
+
+/// Sentinels see a change of gain, which is divided away; a dead output; and what is left. A checkpoint holds it all.
+#[test]
+fn sentinels_see_what_becomes_of_a_device() {
+    // Well above the noise.
+    let loud = |d: &mut Descriptor| d.parameters.iter_mut().for_each(|p| p.initial += 3.0);
+    let mut lab = lab(quick(), loud, |_| {});
+    lab.session.watch(32, Key::new(4));
+    assert_eq!(lab.session.look_around(0).unwrap(), None, "the first look is the reference");
+    let steady = lab.session.look_around(1).unwrap().unwrap();
+    assert!((steady.change, steady.drift) == (1.0, 0.0) && steady.dead.is_empty(), "{steady:?}");
+    let x = batch(1, 4);
+    let before = lab.session.forward(&x, 1, Purpose::Evaluation, 0, 0).unwrap().outputs;
+    *lab.desk.gains.lock().unwrap() = [0.5; D_OUT];
+    let mut weaker = lab.session.look_around(2).unwrap().unwrap();
+    assert!((weaker.change - 0.5).abs() < 0.1 && weaker.drift < 0.1, "{weaker:?}");
+    lab.session.rescale(&mut weaker);
+    let state = serde_json::to_string(&lab.session.save().unwrap()).unwrap();
+    let after = lab.session.forward(&x, 1, Purpose::Evaluation, 0, 0).unwrap().outputs;
+    for (a, b) in after.data.iter().zip(before.data.iter()) {
+        assert!((a - b * 0.5 / lab.session.gain()).abs() < 0.02, "{a} {b}");
+    }
+    assert_eq!(lab.session.look_around(3).unwrap().unwrap().change, 1.0);
+    *lab.desk.gains.lock().unwrap() = [0.5, 0.0];
+    assert_eq!(lab.session.look_around(4).unwrap().unwrap().dead, [1]);
+    // Looks are calibration, in both columns.
+    assert_eq!(lab.session.logical().of(Purpose::Calibration).vectors % 32, 0);
+    let mut resumed = self::lab(quick(), loud, |desk| *desk.gains.lock().unwrap() = [0.5; D_OUT]);
+    resumed.session.watch(32, Key::new(4));
+    resumed.session.restore(serde_json::from_str(&state).unwrap()).unwrap();
+    assert_eq!(resumed.session.gain(), lab.session.gain());
+    assert_eq!(resumed.session.look_around(3).unwrap().unwrap().change, 1.0);
 }
