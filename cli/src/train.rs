@@ -55,5 +55,9 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
 }
 
 fn failure(error: &TrainError) -> Failure {
+    if error.is_interrupt() {
+        say(&error.to_string());
+        return Failure::Interrupted;
+    }
     if error.is_bad_input() { Failure::Input(error.to_string()) } else { Failure::Run(error.to_string()) }
 }

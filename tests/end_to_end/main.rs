@@ -11,6 +11,7 @@ mod device_commands;
 mod estimators;
 mod faults;
 #[cfg(target_os = "linux")]
+mod hardware;
 mod hostile;
 mod input;
 #[cfg(unix)]

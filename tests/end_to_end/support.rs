@@ -104,6 +104,8 @@ impl Place {
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_blackbeam"));
         command.args(arguments.split_whitespace()).current_dir(self.0.path());
+        // Locks of devices lie in the folder of the test, so that tests beside it may drive the same libraries.
+        command.env("XDG_RUNTIME_DIR", self.0.path());
         command.env_remove("BLACKBEAM_DATA").env_remove("RUST_BACKTRACE").env_remove("NO_COLOR");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

@@ -112,8 +112,8 @@ fn run(dir: &Path) -> Result<Result<Run, String>, String> {
     };
     let summary: Value = serde_json::from_slice(&text).map_err(|e| bad(&e.to_string()))?;
     let status = summary["status"].as_str().ok_or_else(|| bad("it has no `status`"))?.to_owned();
-    if status == "interrupted" {
-        return Ok(Err(format!("it was interrupted at step {}", summary["steps"])));
+    if status == "interrupted" || status == "paused" {
+        return Ok(Err(format!("it was {status} at step {}", summary["steps"])));
     }
     let names = [("accuracy", "test_accuracy"), ("r2", "test_r2")];
     let judged = names.into_iter().find(|(_, key)| summary.get(*key).is_some());

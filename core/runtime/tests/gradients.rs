@@ -70,6 +70,7 @@ fn session_with(device: &str, name: &str, ideal: bool, input: ScaleRule) -> (Dev
         max_batch: 0,
         input,
         output: OutputRule { start: None, rate: 0.0, margin: 1.0 },
+        failures: Default::default(),
     };
     let simulator = Box::new(Simulator::open(&circuit, 3, 1).unwrap());
     (DeviceSession::open(simulator, options, file, Key::new(2)).unwrap(), folder)

@@ -40,6 +40,7 @@ fn options(max_batch: usize) -> SessionOptions {
         max_batch,
         input: ScaleRule::Calibrated { start: None, rate: 0.1, margin: 1.0 },
         output: OutputRule { start: None, rate: 0.1, margin: 1.1 },
+        failures: Default::default(),
     }
 }
 

@@ -121,6 +121,9 @@ fn check_device(
     for (key, message) in results.into_iter().filter_map(|(key, result)| Some((key, result.err()?))) {
         found.push(Diagnostic::error("out-of-range", message).at(node.span_at(&[key])));
     }
+    if let Some(Err((key, message))) = device.sentinel.as_ref().map(|sentinel| sentinel.check()) {
+        found.push(Diagnostic::error("out-of-range", message).at(node.span_at(&["sentinel", key])));
+    }
     if device.estimator.is_none() {
         let message = format!("the device `{name}` has no estimator: its parameters stay as they are at the start");
         found.push(Diagnostic::warning("not-trained", message).at(key));

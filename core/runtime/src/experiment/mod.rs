@@ -6,6 +6,7 @@
 
 mod checks;
 mod descriptions;
+mod hardware;
 mod network;
 mod overrides;
 mod read;
@@ -13,6 +14,7 @@ mod swap;
 mod types;
 
 pub use descriptions::{MethodDescription, descriptions};
+pub use hardware::{RetryConfig, SentinelAction, SentinelConfig};
 pub use network::{Behind, behind_trained, network_shapes};
 pub use read::{Loaded, Lookup, ReadOptions, read, schema};
 pub use types::*;

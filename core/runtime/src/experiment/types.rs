@@ -1,5 +1,6 @@
 //! What an experiment file says, as data. The doc comments are what an editor shows while the file is written.
 
+use super::{RetryConfig, SentinelConfig};
 use blackbeam_data::{Augment, CopyingMemory, Equalization, Normalise, Set, SetName};
 use blackbeam_layers::{Layer, Loss, OptimizerConfig, Schedule};
 use schemars::JsonSchema;
@@ -193,6 +194,29 @@ pub struct DeviceConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_batch: Option<usize>,
+    /// How calls that fail are sent again.
+    #[serde(default, skip_serializing_if = "RetryConfig::is_default")]
+    pub retry: RetryConfig,
+    /// The run stops with a checkpoint after so many failures that left the device's state unknown, though each was mended; one
+    /// is forgiven for every 100 steps without any. 10 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_failures: Option<u64>,
+    /// Devices of libraries: no other run of this user may drive the same device (the same library with the same settings) at the
+    /// same time.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub exclusive: bool,
+    /// Vectors that are sent again and again to see what becomes of the device. None if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentinel: Option<SentinelConfig>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 fn default_device_optimizer() -> OptimizerConfig {

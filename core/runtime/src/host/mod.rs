@@ -12,12 +12,14 @@
 //! `blackbeam_driver`. A library that has the symbols of both is taken as a device library.
 
 mod device_library;
+mod exclusive;
 mod isolated;
 mod loader;
 mod lockfile;
 mod registry;
 mod whole;
 
+pub use exclusive::{DeviceLock, LockError};
 pub use isolated::{HOST_COMMAND, Isolation, host_device};
 pub use loader::{Interface, InterfaceVersion};
 pub use lockfile::{LOCK_NAME, LockFile, LockedLibrary, LockedPlugin, Verification, look_up, verify};

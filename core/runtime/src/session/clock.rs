@@ -5,7 +5,7 @@ use super::Account;
 use blackbeam_plugin::{Descriptor, Parameter};
 
 /// Cost of programming `new` where `old` was programmed (`None`: nothing yet): t_fixed + n_changed t_each + settling,
-/// tau ln(largest change / tolerance).
+/// tau ln(largest change / tolerance), and before it the time that the change takes where its speed is limited.
 pub fn write_cost(descriptor: &Descriptor, old: Option<&[f64]>, new: &[f64]) -> Account {
     let (changed, largest) = match old {
         None => {
@@ -23,7 +23,17 @@ pub fn write_cost(descriptor: &Descriptor, old: Option<&[f64]>, new: &[f64]) -> 
     } else {
         0.0
     };
-    let seconds = t.write_fixed_s + changed as f64 * t.write_each_s + settle;
+    let slew = descriptor.limits.slew_per_s;
+    let moving = if slew > 0.0 { largest / slew } else { 0.0 };
+    let seconds = t.write_fixed_s + changed as f64 * t.write_each_s + settle + moving;
+    let joules = seconds * descriptor.energy.hold_w + changed as f64 * descriptor.energy.write_j;
+    Account { vectors: 0, configurations: 1, device_seconds: seconds, joules }
+}
+
+/// Cost of one of the writes on the way to a configuration: its time of moving is the configuration's.
+pub fn step_cost(descriptor: &Descriptor, changed: u64) -> Account {
+    let t = &descriptor.timing;
+    let seconds = t.write_fixed_s + changed as f64 * t.write_each_s;
     let joules = seconds * descriptor.energy.hold_w + changed as f64 * descriptor.energy.write_j;
     Account { vectors: 0, configurations: 1, device_seconds: seconds, joules }
 }

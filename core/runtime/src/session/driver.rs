@@ -1,16 +1,17 @@
 //! The lower half of the session: turns logical groups into calls of the device, and charges both columns.
 
 use super::{
-    OutputRule, SessionError, SessionOptions,
+    NoiseEstimate, OutputRule, SessionError, SessionOptions,
     clock::{query_cost, write_cost},
     ledger::{Account, Accounts, PhysicalFile},
+    limits::narrow,
+    recover::{Kept, Tally},
+    retry::{Failure, FailureRules},
     send::{finite, send, send_exact},
 };
-use blackbeam_plugin::{Call, Code, Descriptor, Device, Matrix, PluginError, Purpose, can};
-use std::sync::Arc;
-
-/// Most times that one call is sent.
-pub(super) const ATTEMPTS: u32 = 4;
+use crate::host::DeviceLock;
+use blackbeam_plugin::{Call, Code, Descriptor, Device, Health, Matrix, PluginError, Purpose, can};
+use std::{sync::Arc, time::Instant};
 
 /// A configuration: parameters with the identity of the logical write that made it, which keys its write noise.
 #[derive(Clone)]
@@ -20,10 +21,13 @@ pub(super) struct Configuration {
 }
 
 pub(super) struct Driver {
+    // Dropped in this order: the lock is let go when the device is closed.
     pub(super) device: Box<dyn Device>,
+    pub(super) lock: Option<DeviceLock>,
     pub(super) descriptor: Descriptor,
     pub(super) name: String,
     run: String,
+    stream: u64,
     pub(super) max_batch: usize,
     file: PhysicalFile,
     pub logical: Accounts,
@@ -33,10 +37,38 @@ pub(super) struct Driver {
     pub programmed: Option<Configuration>,
     /// What the hardware holds, as far as this process knows.
     pub(super) held: Option<Configuration>,
-    /// Applied values of `held`.
+    /// Applied values of the last write; empty if it was not asked for them.
     pub(super) held_applied: Vec<f64>,
+    /// The last write.
+    pub(super) last: Option<Configuration>,
+    /// The last write that was no diagnostic.
+    pub(super) written: Option<Configuration>,
+    /// An error has left it unknown what the device holds.
+    pub(super) unsure: bool,
+    /// The full scale was sent.
+    pub(super) range_sent: bool,
+    /// The last call that was answered.
+    pub(super) kept: Option<Kept>,
+    /// Noise of the outputs, in the device's units.
+    pub(super) noise: NoiseEstimate,
+    /// What is done about failures.
+    pub(super) failures: FailureRules,
+    /// What there was of them.
+    pub(super) tally: Tally,
+    /// Failures that are not forgiven, and steps since the last one.
+    pub(super) recent_failures: u64,
+    pub(super) clean_steps: u64,
+    pub(super) boot_id: u64,
+    /// When the device was last asked how it is, and what it said if that was in this step.
+    pub(super) asked: Option<Instant>,
+    pub(super) health: Option<Health>,
+    /// A calibration did not make the device's calibration fresh, or it has none: that was said.
+    pub(super) stale_said: bool,
+    pub(super) wear_said: bool,
     /// Output value at which the read-out is full scale, if it follows.
     pub full_scale: f64,
+    /// What all outputs are divided by.
+    pub(super) gain: f64,
     /// Largest output of this step's forward passes.
     pub peak: f64,
     /// Memory for answers.
@@ -45,7 +77,8 @@ pub(super) struct Driver {
 
 impl Driver {
     pub fn new(device: Box<dyn Device>, options: &SessionOptions, file: PhysicalFile) -> Result<Self, SessionError> {
-        let descriptor = device.descriptor();
+        let mut descriptor = device.descriptor();
+        narrow(&mut descriptor, &options.name)?;
         if descriptor.input.width == 0 || descriptor.output.width == 0 {
             return Err(SessionError::Method(format!(
                 "device `{}` describes itself without inputs or outputs",
@@ -56,9 +89,11 @@ impl Driver {
         let max_batch = limits.into_iter().filter(|&n| n > 0).min().unwrap_or(usize::MAX);
         Ok(Driver {
             device,
+            lock: None,
             descriptor,
             name: options.name.clone(),
             run: options.run.clone(),
+            stream: options.stream,
             max_batch,
             file,
             logical: Accounts::default(),
@@ -67,7 +102,23 @@ impl Driver {
             programmed: None,
             held: None,
             held_applied: Vec::new(),
+            last: None,
+            written: None,
+            unsure: false,
+            range_sent: false,
+            kept: None,
+            noise: NoiseEstimate::default(),
+            failures: options.failures.clone(),
+            tally: Tally::default(),
+            recent_failures: 0,
+            clean_steps: 0,
+            boot_id: 0,
+            asked: None,
+            health: None,
+            stale_said: false,
+            wear_said: false,
             full_scale: 1.0,
+            gain: 1.0,
             peak: 0.0,
             room: Vec::new(),
         })
@@ -87,13 +138,25 @@ impl Driver {
     }
 
     pub fn set_full_scale(&mut self, full_scale: f64) -> Result<(), SessionError> {
-        self.full_scale = full_scale;
-        self.device.set_full_scale(full_scale).map_err(|e| self.failed("setting the full scale", e))
+        if full_scale != self.full_scale {
+            // What was answered at another full scale is not answered again.
+            self.kept = None;
+        }
+        (self.full_scale, self.range_sent) = (full_scale, true);
+        let call = self.own_call();
+        self.persist(|| "setting the full scale".into(), &call, |driver| Ok(driver.device.set_full_scale(full_scale)?))
+    }
+
+    /// Identity of what belongs to no step.
+    fn own_call(&self) -> Call {
+        let purpose = Purpose::Calibration;
+        Call { stream: self.stream, step: 0, purpose, round: 0, set: 0, first_row: 0, time_s: self.time_s }
     }
 
     /// Takes note of the outputs of a training batch.
     pub fn saw(&mut self, y: &Matrix) {
-        self.peak = y.data.iter().fold(self.peak, |a, v| v.abs().max(a));
+        // The read-out's range is of what it reads.
+        self.peak = y.data.iter().fold(self.peak, |a, v| (self.gain * v.abs()).max(a));
     }
 
     /// Ends a step: the full scale moves towards `margin` times the largest output seen (1.5 times the range itself where
@@ -106,6 +169,7 @@ impl Driver {
             self.set_full_scale(next)?;
         }
         self.peak = 0.0;
+        self.forgive();
         self.time_s += self.descriptor.timing.host_step_s;
         Ok(())
     }
@@ -113,7 +177,6 @@ impl Driver {
     /// One logical group: `x` (device units) at `params`.
     pub fn group(&mut self, params: &[f64], x: &Matrix, call: Call) -> Result<Matrix, SessionError> {
         let (call, configuration) = self.begin(params, call);
-        self.hold(&configuration, call.purpose)?;
         let mut y = Matrix::zeros(x.rows, self.descriptor.output.width);
         let rows = self.max_batch.min(x.rows).max(1);
         for first in (0..x.rows).step_by(rows) {
@@ -122,13 +185,13 @@ impl Driver {
             self.query_rows(x, first, n, &mut y, part, &configuration, false)?;
         }
         self.answered(call.purpose, x.rows);
+        self.correct(&mut y.data);
         Ok(y)
     }
 
     /// The same with light sent backwards: `y` [rows, d_out] in, [rows, d_in] out.
     pub fn group_backward(&mut self, params: &[f64], y: &Matrix, call: Call) -> Result<Matrix, SessionError> {
         let (call, configuration) = self.begin(params, call);
-        self.hold(&configuration, call.purpose)?;
         let mut x = Matrix::zeros(y.rows, self.descriptor.input.width);
         let rows = self.max_batch.min(y.rows).max(1);
         for first in (0..y.rows).step_by(rows) {
@@ -137,6 +200,7 @@ impl Driver {
             self.query_rows(y, first, n, &mut x, part, &configuration, true)?;
         }
         self.answered(call.purpose, y.rows);
+        self.correct(&mut x.data);
         Ok(x)
     }
 
@@ -147,16 +211,21 @@ impl Driver {
             // Programmed by a call that was not asked what it applied.
             self.held = None;
         }
-        self.hold(&configuration, call.purpose)?;
+        let what = || writing(&configuration);
+        self.persist(what, &call, |driver| driver.hold(&configuration, call.purpose))?;
         Ok(self.held_applied.clone())
     }
 
     pub fn read_matrix(&mut self, params: &[f64], call: Call) -> Result<Matrix, SessionError> {
         let (call, configuration) = self.begin(params, call);
-        self.hold(&configuration, call.purpose)?;
         let cost = query_cost(&self.descriptor, self.descriptor.input.width as u64);
-        self.spend(call.purpose, call.step, &cost)?;
-        let m = self.device.read_matrix(&call).map_err(|e| self.failed("reading the matrix", e))?;
+        let what = || "reading the matrix".into();
+        let mut m = self.persist(what, &call, |driver| {
+            driver.hold(&configuration, call.purpose)?;
+            driver.spend(call.purpose, call.step, &cost)?;
+            Ok(driver.device.read_matrix(&call)?)
+        })?;
+        self.correct(&mut m.data);
         self.logical.charge(call.purpose, &cost);
         Ok(m)
     }
@@ -170,27 +239,35 @@ impl Driver {
         call: Call,
     ) -> Result<(Matrix, Vec<f64>), SessionError> {
         let (call, configuration) = self.begin(params, call);
-        self.hold(&configuration, call.purpose)?;
         let cost = query_cost(&self.descriptor, 2 * self.vectors(x.rows));
-        self.spend(call.purpose, call.step, &cost)?;
         let (dtype, n_params) = (self.descriptor.dtype, self.descriptor.n_params());
-        let done = send_exact(&mut *self.device, dtype, (x, dy), n_params, &call);
-        let exact = done.map_err(|e| self.failed("the exact gradient", e))?;
+        let what = || "the exact gradient".into();
+        let (mut dx, mut dparams) = self.persist(what, &call, |driver| {
+            driver.hold(&configuration, call.purpose)?;
+            driver.spend(call.purpose, call.step, &cost)?;
+            Ok(send_exact(&mut *driver.device, dtype, (x, dy), n_params, &call)?)
+        })?;
+        self.correct(&mut dx.data);
+        self.correct(&mut dparams);
         self.logical.charge(call.purpose, &cost);
-        Ok(exact)
+        Ok((dx, dparams))
     }
 
     pub fn safe_state(&mut self) -> Result<(), SessionError> {
-        self.device.safe_state().map_err(|e| self.failed("going to its safe state", e))
+        // Nothing is brought back for this on the way.
+        (self.unsure, self.range_sent, self.held, self.kept, self.written) = (false, false, None, None, None);
+        let call = self.own_call();
+        self.persist(|| "going to its safe state".into(), &call, |driver| Ok(driver.device.safe_state()?))
     }
 
     pub fn save_device(&self) -> Result<Vec<u8>, SessionError> {
-        self.device.save_state().map_err(|e| self.failed("saving its state", e))
+        self.device.save_state().map_err(|e| self.failed("saving its state", e, 1))
     }
 
     pub fn restore_device(&mut self, state: &[u8]) -> Result<(), SessionError> {
-        self.held = None;
-        self.device.restore_state(state).map_err(|e| self.failed("restoring its state", e))
+        (self.held, self.kept, self.last, self.written) = (None, None, None, None);
+        let call = self.own_call();
+        self.persist(|| "restoring its state".into(), &call, |driver| Ok(driver.device.restore_state(state)?))
     }
 
     /// Starts a logical group: if its parameters are not those programmed, a write is charged. Returns the identity with
@@ -225,32 +302,41 @@ impl Driver {
         }
     }
 
+    /// Divides by what sentinels have found that all outputs are multiplied with.
+    pub(super) fn correct(&self, outputs: &mut [f64]) {
+        if self.gain != 1.0 {
+            outputs.iter_mut().for_each(|v| *v /= self.gain);
+        }
+    }
+
     pub(super) fn vectors(&self, rows: usize) -> u64 {
         rows as u64 * u64::from(self.descriptor.vectors_per_row.max(1))
     }
 
-    /// Makes the hardware hold a configuration.
-    fn hold(&mut self, wanted: &Configuration, purpose: Purpose) -> Result<(), SessionError> {
+    /// Makes the hardware hold a configuration: one attempt.
+    pub(super) fn hold(&mut self, wanted: &Configuration, purpose: Purpose) -> Result<(), Failure> {
         if self.held.as_ref().is_some_and(|h| h.call == wanted.call && h.params == wanted.params) {
             return Ok(());
         }
         let cost = write_cost(&self.descriptor, self.held.as_ref().map(|h| &*h.params), &wanted.params);
-        let what = format!("a write (step {})", wanted.call.step);
-        for attempt in 1.. {
-            self.held = None;
-            self.spend(purpose, wanted.call.step, &cost)?;
-            let written = self.device.write_params(&wanted.params, &wanted.call);
-            match written.and_then(|applied| self.checked_applied(applied.values.into())) {
-                Ok(applied) => {
-                    self.held_applied = applied;
-                    self.held = Some(wanted.clone());
-                    return Ok(());
-                }
-                Err(e) if e.retryable && attempt < ATTEMPTS => retrying(&self.name, &what, &e),
-                Err(e) => return Err(self.failed(&what, e)),
-            }
+        let rest = self.ramp(wanted, purpose).map_err(|failure| failure.within(|| writing(wanted)))?;
+        self.held = None;
+        self.spend(purpose, wanted.call.step, &cost)?;
+        let written = self.device.write_params(&wanted.params, &wanted.call);
+        let applied = written.and_then(|applied| self.checked_applied(applied.values.into()));
+        self.held_applied = applied.map_err(|e| Failure::from(e).within(|| writing(wanted)))?;
+        self.holds(Some(wanted.clone()));
+        std::thread::sleep(rest);
+        Ok(())
+    }
+
+    /// Takes note of what the hardware holds now.
+    pub(super) fn holds(&mut self, configuration: Option<Configuration>) {
+        self.held = configuration;
+        self.last = self.held.clone();
+        if self.held.as_ref().is_some_and(|held| held.call.purpose != Purpose::Diagnostic) {
+            self.written = self.held.clone();
         }
-        unreachable!("the loop returns by its last attempt")
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -269,30 +355,17 @@ impl Driver {
         let columns = to.columns;
         let y = &mut to.data[first * columns..(first + n) * columns];
         let cost = query_cost(&self.descriptor, self.vectors(n));
-        let what = format!("a {} query (step {})", call.purpose.name(), call.step);
-        for attempt in 1.. {
-            self.spend(call.purpose, call.step, &cost)?;
+        let what = || format!("a {} query (step {})", call.purpose.name(), call.step);
+        self.persist(what, &call, |driver| {
+            driver.hold(configuration, call.purpose)?;
+            driver.spend(call.purpose, call.step, &cost)?;
             // An element that the device does not fill stays NaN and is found.
             y.fill(f64::NAN);
-            let outcome =
-                send(&mut *self.device, self.descriptor.dtype, (x, from.columns), (y, columns), &call, backward)
-                    .and_then(|()| finite(y));
-            match outcome {
-                Ok(()) => return Ok(()),
-                Err(e) if e.retryable && attempt < ATTEMPTS => {
-                    retrying(&self.name, &what, &e);
-                    if !e.state_known {
-                        self.held = None;
-                        self.hold(configuration, call.purpose)?;
-                    }
-                }
-                Err(e) => {
-                    self.held = self.held.take().filter(|_| e.state_known);
-                    return Err(self.failed(&what, e));
-                }
-            }
-        }
-        unreachable!("the loop returns by its last attempt")
+            send(&mut *driver.device, driver.descriptor.dtype, (x, from.columns), (y, columns), &call, backward)?;
+            Ok(finite(y)?)
+        })?;
+        self.keep((x, from.columns), (y, columns), &call, backward);
+        Ok(())
     }
 
     /// What a device says it has applied, if that can be true.
@@ -310,18 +383,19 @@ impl Driver {
         }
     }
 
+    pub(super) fn writes_so_far(&self) -> u64 {
+        self.file.writes(&self.name)
+    }
+
     /// Charges the physical column, ahead of the call.
     pub(super) fn spend(&mut self, purpose: Purpose, step: u64, cost: &Account) -> Result<(), SessionError> {
+        self.wear(cost.configurations)?;
         self.file.append(&self.run, &self.name, purpose, step, cost)?;
         self.physical.charge(purpose, cost);
         Ok(())
     }
-
-    pub(super) fn failed(&self, what: &str, error: PluginError) -> SessionError {
-        SessionError::Device { device: self.name.clone(), what: what.into(), error }
-    }
 }
 
-pub(super) fn retrying(name: &str, what: &str, error: &PluginError) {
-    tracing::warn!("device `{name}`: {what} failed, trying again: {error}");
+fn writing(configuration: &Configuration) -> String {
+    format!("a write (step {})", configuration.call.step)
 }

@@ -1,6 +1,9 @@
 //! Probes of methods, planned as logical groups.
 
-use super::{DeviceSession, SessionError};
+use super::{
+    DeviceSession, SessionError,
+    limits::{limits_power, under_total},
+};
 use blackbeam_plugin::{
     Answer, Base, Call, Descriptor, Form, Inputs, Matrix, ParameterSet, Probe, Purpose, RVec, Want, Way, can, structure,
 };
@@ -76,6 +79,9 @@ impl DeviceSession {
                 return Err(wrong(format!("parameter `{}` is {v}", parameters[i].name)));
             }
             *v = parameters[i].admit(*v);
+        }
+        if under_total(self.descriptor(), &mut params) {
+            self.power_limited.set(self.power_limited.get() + 1);
         }
         Ok(params)
     }
@@ -162,7 +168,9 @@ impl DeviceSession {
     /// the number of rows nor that of probes.
     fn contracted(&self, probe: &Probe) -> bool {
         let descriptor = self.driver.descriptor();
-        let able = descriptor.can(can::SCALARS | can::SPARSE) && descriptor.max_batch == 0 && self.observed.is_none();
+        let plain = !limits_power(descriptor) && !self.driver.slews();
+        let able =
+            plain && descriptor.can(can::SCALARS | can::SPARSE) && descriptor.max_batch == 0 && self.observed.is_none();
         able && sent_together(probe)
             && probe.want == Want::Scalar
             && probe.set.form == Form::Sparse
@@ -173,7 +181,9 @@ impl DeviceSession {
         let group = |(i, probe): (usize, &Probe)| {
             let params = self.expand(&probe.set)?;
             let call = self.call(round.step, round.purpose, round.round, (first + i) as u32);
-            Ok(Group { params, set: Some(probe.set.clone()), call })
+            // The device itself would not keep what the host keeps for it.
+            let set = (!limits_power(self.driver.descriptor())).then(|| probe.set.clone());
+            Ok(Group { params, set, call })
         };
         probes.iter().enumerate().map(group).collect()
     }

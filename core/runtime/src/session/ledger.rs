@@ -125,6 +125,8 @@ struct Inner {
     file: File,
     /// Vectors that may still be sent.
     left: u64,
+    /// Writes of each device.
+    writes: BTreeMap<String, u64>,
 }
 
 impl PhysicalFile {
@@ -135,6 +137,7 @@ impl PhysicalFile {
     pub fn open(path: &Path) -> io::Result<(Self, Accounts)> {
         let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
         let mut spent = Accounts::default();
+        let mut writes = BTreeMap::new();
         let mut reader = BufReader::new(&file);
         let mut line = String::new();
         let mut cut_short = false;
@@ -144,13 +147,14 @@ impl PhysicalFile {
                 && let Some(purpose) = Purpose::ALL.into_iter().find(|p| p.name() == entry.purpose)
             {
                 spent.charge(purpose, &entry.cost);
+                *writes.entry(entry.device).or_default() += entry.cost.configurations;
             }
             line.clear();
         }
         if cut_short {
             file.write_all(b"\n")?;
         }
-        Ok((PhysicalFile(Arc::new(Mutex::new(Inner { file, left: u64::MAX }))), spent))
+        Ok((PhysicalFile(Arc::new(Mutex::new(Inner { file, left: u64::MAX, writes }))), spent))
     }
 
     /// Lets no more than `vectors` be sent from now on.
@@ -161,6 +165,11 @@ impl PhysicalFile {
     /// Vectors that may still be sent; `u64::MAX` without a limit.
     pub fn left(&self) -> u64 {
         self.inner().left
+    }
+
+    /// Writes of a device in this run directory so far, of all processes.
+    pub fn writes(&self, device: &str) -> u64 {
+        self.inner().writes.get(device).copied().unwrap_or(0)
     }
 
     /// Appends one line, in one write, so that it survives the process.
@@ -182,6 +191,12 @@ impl PhysicalFile {
             wanted: cost.vectors,
             left: inner.left,
         })?;
+        if cost.configurations > 0 {
+            match inner.writes.get_mut(device) {
+                Some(writes) => *writes += cost.configurations,
+                None => drop(inner.writes.insert(device.into(), cost.configurations)),
+            }
+        }
         let entry = Line { run: run.into(), device: device.into(), purpose: purpose.name().into(), step, cost: *cost };
         let mut text = serde_json::to_vec(&entry).map_err(io::Error::from)?;
         text.push(b'\n');
@@ -216,6 +231,8 @@ mod tests {
         assert_eq!(spent.everything().vectors, 9);
         assert_eq!(spent.total().vectors, 6);
         assert_eq!(spent.training().configurations, 2);
+        let (file, _) = PhysicalFile::open(&path).unwrap();
+        assert_eq!((file.writes("mesh"), file.writes("other")), (3, 0));
     }
 
     #[test]

@@ -10,20 +10,30 @@ mod driver;
 mod error;
 mod exact;
 mod groups;
+mod health;
 mod ledger;
+mod limits;
+mod recover;
+mod retry;
 mod scale;
 mod send;
+mod sentinel;
 mod sets;
 mod state;
 
 pub use error::SessionError;
 pub use groups::Round;
 pub use ledger::{Account, Accounts, PhysicalFile};
+pub use recover::Tally;
+pub use retry::{FORGIVEN_AFTER, FailureRules, RetryRule};
 pub use scale::{InputScale, ScaleRule};
+pub use sentinel::{Outlook, SentinelState};
 pub use state::SessionState;
 
-use blackbeam_plugin::{Call, Descriptor, Device, Key, Matrix, Purpose, structure};
+use crate::host::DeviceLock;
+use blackbeam_plugin::{Call, Descriptor, Device, Health, Key, Matrix, Purpose, structure};
 use driver::Driver;
+use std::cell::Cell;
 
 /// How a session is set up.
 #[derive(Clone, Debug)]
@@ -40,6 +50,8 @@ pub struct SessionOptions {
     pub input: ScaleRule,
     /// Rule of the read-out's full scale.
     pub output: OutputRule,
+    /// What is done about hardware that fails.
+    pub failures: FailureRules,
 }
 
 /// How the full scale of a read-out that can be set is found.
@@ -80,8 +92,10 @@ pub struct DeviceSession {
     ends: (Vec<f64>, Vec<f64>),
     applied: Option<(Vec<f64>, Vec<f64>)>,
     input: InputScale,
-    noise: NoiseEstimate,
     observed: Option<Vec<Observation>>,
+    /// Configurations of this step that were scaled down to the total power.
+    power_limited: Cell<u64>,
+    sentinel: Option<sentinel::Sentinel>,
 }
 
 /// One (parameters, inputs, outputs) that the session has seen, in the network's units.
@@ -120,7 +134,8 @@ impl DeviceSession {
         options: SessionOptions,
         physical: PhysicalFile,
     ) -> Result<Self, SessionError> {
-        let driver = Driver::new(device, &options, physical)?;
+        let mut driver = Driver::new(device, &options, physical)?;
+        driver.check_up(0)?;
         let params: Vec<f64> = driver.descriptor().parameters.iter().map(|p| p.initial).collect();
         let input = InputScale::new(options.input);
         let ends = driver.descriptor().parameters.iter().map(|p| (p.min, p.max)).unzip();
@@ -130,8 +145,9 @@ impl DeviceSession {
             params,
             applied: None,
             input,
-            noise: NoiseEstimate::default(),
             observed: None,
+            power_limited: Cell::new(0),
+            sentinel: None,
             driver,
             options,
         })
@@ -179,8 +195,41 @@ impl DeviceSession {
 
     /// Noise and full scale in the network's units: what a method's context holds.
     pub fn noise(&self) -> NoiseEstimate {
-        let factor = self.answer_factor();
-        NoiseEstimate { std: self.noise.std * factor, full_scale: self.noise.full_scale * factor }
+        let factor = self.answer_factor() / self.driver.gain;
+        NoiseEstimate { std: self.driver.noise.std * factor, full_scale: self.driver.noise.full_scale * factor }
+    }
+
+    /// What there was of failures in this process.
+    pub fn tally(&self) -> &Tally {
+        &self.driver.tally
+    }
+
+    /// Why the run should be stopped between steps for a person to look, if it should.
+    pub fn trouble(&self) -> Option<String> {
+        self.driver.worn_out()
+    }
+
+    /// Keeps a lock for as long as the device is open.
+    pub fn guard(&mut self, lock: Option<DeviceLock>) {
+        self.driver.lock = lock;
+    }
+
+    /// Asks the device how it is, unless that was a moment ago, and calibrates one that says that it is time for it.
+    ///
+    /// # Errors
+    /// A calibration that failed.
+    pub fn check_up(&mut self, step: u64) -> Result<(), SessionError> {
+        self.driver.check_up(step)
+    }
+
+    /// What the device said of itself in this step, if it was asked.
+    pub fn health(&self) -> Option<&Health> {
+        self.driver.health.as_ref()
+    }
+
+    /// Configurations of this step that were scaled down to the total power; `None` without such a limit.
+    pub fn power_limited(&self) -> Option<u64> {
+        (self.descriptor().limits.total_power_w > 0.0).then(|| self.power_limited.get())
     }
 
     /// The input scale now: the network's value that is the device's full input.
@@ -190,7 +239,7 @@ impl DeviceSession {
 
     /// Output value at which the read-out is full scale now (network units), if it follows the signal.
     pub fn full_scale(&self) -> Option<f64> {
-        self.driver.follows().then(|| self.driver.full_scale * self.answer_factor())
+        self.driver.follows().then(|| self.driver.full_scale * self.answer_factor() / self.driver.gain)
     }
 
     /// Starts to keep what the session sees, for a surrogate that subscribes.
@@ -226,6 +275,9 @@ impl DeviceSession {
                 )));
             }
             next.push(p.at_range.apply(value, p.min, p.max));
+        }
+        if limits::under_total(descriptor, &mut next) {
+            self.power_limited.set(self.power_limited.get() + 1);
         }
         self.previous = std::mem::replace(&mut self.params, next);
         if let Some((now, _)) = self.applied.take() {
@@ -301,6 +353,7 @@ impl DeviceSession {
     pub fn end_step(&mut self) -> Result<(), SessionError> {
         let descriptor = self.driver.descriptor();
         self.input.end_step(descriptor);
+        self.power_limited.set(0);
         self.driver.end_step(self.options.output)
     }
 
@@ -362,7 +415,10 @@ impl DeviceSession {
     }
 
     /// Range and noise from 32 seeded vectors, each sent twice; the range is sought by doubling and halving.
-    fn calibrate(&mut self, seed: Key) -> Result<(), SessionError> {
+    ///
+    /// # Errors
+    /// What the device answers.
+    pub fn calibrate(&mut self, seed: Key) -> Result<(), SessionError> {
         const ROWS: usize = 32;
         const TRIES: u32 = 24;
         let x = scale::calibration_vectors(seed.named("calibration"), ROWS, self.driver.descriptor());
@@ -401,7 +457,8 @@ impl DeviceSession {
         let b = ask(&mut self.driver, call)?;
         let n = a.data.len().max(1) as f64;
         let difference: f64 = a.data.iter().zip(b.data.iter()).map(|(a, b)| (a - b) * (a - b)).sum();
-        self.noise = NoiseEstimate { std: (difference / (2.0 * n)).sqrt(), full_scale: largest(&a).max(largest(&b)) };
+        self.driver.noise =
+            NoiseEstimate { std: (difference / (2.0 * n)).sqrt(), full_scale: largest(&a).max(largest(&b)) };
         Ok(())
     }
 }

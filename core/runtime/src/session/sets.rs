@@ -3,7 +3,7 @@
 use super::{
     SessionError,
     clock::{query_cost, write_cost},
-    driver::{ATTEMPTS, Driver, retrying},
+    driver::Driver,
     groups::Group,
     ledger::Account,
     send::{finite, send_scalars, send_sets},
@@ -40,7 +40,8 @@ impl Driver {
         x: &Matrix,
         want_applied: bool,
     ) -> Result<Vec<(Matrix, Vec<f64>)>, SessionError> {
-        let can = self.descriptor.can(can::QUERY_SETS);
+        // A device whose changes are slowed down by the host is written one configuration after the other.
+        let can = self.descriptor.can(can::QUERY_SETS) && !self.slews();
         let mut answers = Vec::with_capacity(groups.len());
         let mut rest = groups;
         while let Some(group) = rest.first() {
@@ -90,6 +91,10 @@ impl Driver {
                     send_sets(device, dtype, bases, &planned.sets, &calls, (x, width), (y, d_out), want_applied)?;
                 finite(y).map(|()| applied)
             })?;
+            if let Some(last) = calls.last() {
+                self.keep((x, width), (&y[(groups.len() - 1) * n * d_out..], d_out), last, false);
+            }
+            self.correct(y);
             for ((answer, y), applied) in answers.iter_mut().zip(y.chunks(n * d_out)).zip(applied) {
                 answer.0.extend_from_slice(y);
                 answer.1 = applied;
@@ -123,6 +128,9 @@ impl Driver {
             )?;
             finite(&scalars).map(|()| applied)
         })?;
+        self.correct(&mut scalars);
+        // Nothing was answered that could be asked for again by itself.
+        self.kept = None;
         Ok(scalars.iter().copied().zip(applied).collect())
     }
 
@@ -162,31 +170,26 @@ impl Driver {
         mut send: impl FnMut(&mut dyn Device, Dtype) -> Result<Vec<Vec<f64>>, PluginError>,
     ) -> Result<Vec<Vec<f64>>, SessionError> {
         let (first, count) = (planned.calls[0], planned.calls.len());
-        let what = format!("a {} call of {count} configurations (step {})", first.purpose.name(), first.step);
+        let what = || format!("a {} call of {count} configurations (step {})", first.purpose.name(), first.step);
         let mut cost = planned.writes[usize::from(again)];
         (0..count).for_each(|_| cost.add(&query_cost(&self.descriptor, self.vectors(rows))));
-        for attempt in 1.. {
-            self.held = None;
-            self.spend(first.purpose, first.step, &cost)?;
-            let outcome = send(&mut *self.device, self.descriptor.dtype).and_then(|applied| match applied.len() {
-                _ if !want_applied => Ok(vec![Vec::new(); count]),
-                n if n == count => applied.into_iter().map(|a| self.checked_applied(a)).collect(),
-                n => {
-                    let message = format!("{n} answers say what was applied, {count} were asked");
-                    Err(PluginError::new(Code::SHAPE, message))
-                }
-            });
-            match outcome {
-                Ok(applied) => {
-                    self.held = self.programmed.clone();
-                    self.held_applied = applied.last().cloned().unwrap_or_default();
-                    return Ok(applied);
-                }
-                Err(e) if e.retryable && attempt < ATTEMPTS => retrying(&self.name, &what, &e),
-                Err(e) => return Err(self.failed(&what, e)),
+        let applied = self.persist(what, &first, |driver| {
+            driver.held = None;
+            driver.spend(first.purpose, first.step, &cost)?;
+            let applied = send(&mut *driver.device, driver.descriptor.dtype)?;
+            if !want_applied {
+                return Ok(vec![Vec::new(); count]);
             }
-        }
-        unreachable!("the loop returns by its last attempt")
+            if applied.len() != count {
+                let message = format!("{} answers say what was applied, {count} were asked", applied.len());
+                return Err(PluginError::new(Code::SHAPE, message).into());
+            }
+            let checked: Result<Vec<_>, _> = applied.into_iter().map(|a| driver.checked_applied(a)).collect();
+            Ok(checked?)
+        })?;
+        self.holds(self.programmed.clone());
+        self.held_applied = applied.last().cloned().unwrap_or_default();
+        Ok(applied)
     }
 }
 

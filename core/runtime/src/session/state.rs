@@ -1,6 +1,8 @@
 //! What a checkpoint holds of a session.
 
-use super::{Accounts, DeviceSession, NoiseEstimate, SessionError, driver::Configuration, scale::ScaleState};
+use super::{
+    Accounts, DeviceSession, NoiseEstimate, SentinelState, SessionError, driver::Configuration, scale::ScaleState,
+};
 use blackbeam_plugin::{Call, Purpose};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,8 @@ pub struct SessionState {
     programmed: Option<(Vec<f64>, CallState)>,
     full_scale: f64,
     device: Vec<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sentinel: Option<SentinelState>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +44,7 @@ impl DeviceSession {
             previous: self.previous.clone(),
             applied: self.applied.clone(),
             input: self.input.state().clone(),
-            noise: self.noise,
+            noise: self.driver.noise,
             logical: self.driver.logical,
             time_s: self.driver.time_s,
             programmed: self.driver.programmed.as_ref().map(|c| {
@@ -49,6 +53,7 @@ impl DeviceSession {
             }),
             full_scale: self.driver.full_scale,
             device: self.driver.save_device()?,
+            sentinel: self.sentinel_state(),
         })
     }
 
@@ -70,7 +75,8 @@ impl DeviceSession {
         self.previous = state.previous;
         self.applied = state.applied;
         self.input.restore(state.input);
-        self.noise = state.noise;
+        self.driver.noise = state.noise;
+        self.restore_sentinel(state.sentinel);
         self.driver.logical = state.logical;
         self.driver.time_s = state.time_s;
         self.driver.programmed = state.programmed.map(|(params, c)| {

@@ -7,7 +7,7 @@ use blackbeam_plugin::{
 };
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 const D_IN: usize = 3;
@@ -34,7 +34,7 @@ struct Noisy {
     short: bool,
 }
 
-fn descriptor(bits: u64, max_batch: usize) -> Descriptor {
+pub(super) fn descriptor(bits: u64, max_batch: usize) -> Descriptor {
     let parameter = |i: usize| Parameter {
         name: format!("w<{i}>").into(),
         unit: "1".into(),
@@ -202,6 +202,7 @@ fn open(bits: u64, max_batch: usize, change: impl FnOnce(&mut Noisy)) -> Result<
         max_batch,
         input: ScaleRule::Calibrated { start: None, rate: 0.1, margin: 1.0 },
         output: OutputRule { start: None, rate: 0.1, margin: 1.2 },
+        failures: FailureRules::default(),
     };
     let session = DeviceSession::open(Box::new(device), options, file, Key::new(1))?;
     Ok(Bench { session, log, _folder: folder })
@@ -417,3 +418,5 @@ fn clipped_inputs_are_shown_at_the_end_of_the_range() {
     assert_eq!(sent.data[..], [0.1, -0.5, 0.5, 0.5, -0.4, -0.5]);
     assert_eq!(bench.session.take_observations()[0].x, sent);
 }
+
+mod failing;

@@ -11,8 +11,8 @@ use crate::{
         Control, DeviceConfig, Experiment, FullScaleRule, Isolating, Loaded, Method, Origin, Preset,
         ScaleRule as InputRule,
     },
-    host::{Isolation, LockFile, Registry},
-    session::{DeviceSession, OutputRule, PhysicalFile, ScaleRule, SessionOptions},
+    host::{DeviceLock, Isolation, LockFile, Registry},
+    session::{DeviceSession, FailureRules, OutputRule, PhysicalFile, RetryRule, ScaleRule, SessionOptions},
 };
 use blackbeam_data::Dataset;
 use blackbeam_digital::Network;
@@ -24,7 +24,7 @@ use blackbeam_source::{Diagnostics, Source};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
 };
 
 /// Widths (inputs, outputs) of the devices by name.
@@ -39,6 +39,10 @@ pub(super) struct Site {
     pub data: Arc<Dataset>,
     pub threads: u32,
     pub physical: PhysicalFile,
+    /// The run directory.
+    pub dir: PathBuf,
+    /// Set when the run is to stop.
+    pub interrupt: Arc<AtomicBool>,
 }
 
 /// Reads and checks the description of the device `name` as an experiment uses it.
@@ -159,6 +163,7 @@ impl Site {
             threads: config.threads.unwrap_or(self.threads).max(1),
             ideal: config.source.preset == Some(Preset::Ideal),
         };
+        let lock = self.lock_device(name, config, &open.settings)?;
         let device = self.open_device(name, config, circuit.as_ref(), &open)?;
         let options = SessionOptions {
             name: name.to_owned(),
@@ -167,12 +172,16 @@ impl Site {
             max_batch: config.max_batch.unwrap_or(0),
             input: input_rule(config),
             output: output_rule(config),
+            failures: failure_rules(config, &self.interrupt),
         };
-        let session = if fresh {
-            DeviceSession::open(device, options, self.physical.clone(), key.named("calibration").named(name))?
-        } else {
-            DeviceSession::adopt(device, options, self.physical.clone())?
-        };
+        let mut session = DeviceSession::adopt(device, options, self.physical.clone())?;
+        session.guard(lock);
+        if let Some(sentinel) = config.sentinel {
+            session.watch(sentinel.vectors, key.named("sentinel").named(name));
+        }
+        if fresh {
+            session.calibrate(key.named("calibration").named(name))?;
+        }
         let descriptor = session.descriptor().clone();
         let idle = matches!(control, Some(Control::Frozen | Control::Exact));
         let estimator = config.estimator.as_ref().filter(|_| !idle);
@@ -201,6 +210,7 @@ impl Site {
             gradient_cosine: None,
             surrogate_error: None,
             last_surrogate_error: None,
+            sentinel: config.sentinel,
             descriptor,
         };
         if let Some(method) = estimator {
@@ -216,6 +226,21 @@ impl Site {
             slot.surrogate = Some(Role { manifest: plugin.manifest().clone(), method: made });
         }
         Ok(slot)
+    }
+
+    /// Keeps others from a device of a library.
+    fn lock_device(&self, name: &str, config: &DeviceConfig, settings: &str) -> Result<Option<DeviceLock>, TrainError> {
+        let Some(Origin::Plugin(_, Some(library))) = config.source.origin() else { return Ok(None) };
+        if !config.exclusive {
+            return Ok(None);
+        }
+        let lock = DeviceLock::acquire(name, library, settings, &self.dir)?;
+        if let Some(before) = lock.stale() {
+            tracing::warn!(
+                "device `{name}` was not given back by {before}, which has ended: it may have been left as it was"
+            );
+        }
+        Ok(Some(lock))
     }
 
     fn open_device(
@@ -277,6 +302,13 @@ fn output_rule(config: &DeviceConfig) -> OutputRule {
     let output = &config.output;
     let rate = if output.full_scale == FullScaleRule::Fixed { 0.0 } else { output.rate };
     OutputRule { start: output.value, rate, margin: output.margin }
+}
+
+fn failure_rules(config: &DeviceConfig, stop: &Arc<AtomicBool>) -> FailureRules {
+    let retry =
+        RetryRule { attempts: config.retry.attempts, first_s: config.retry.first_s, most_s: config.retry.most_s };
+    let default = FailureRules::default();
+    FailureRules { retry, max_failures: config.max_failures.unwrap_or(default.max_failures), stop: stop.clone() }
 }
 
 /// A trainable factor before each device whose input scale is learned.

@@ -1,6 +1,10 @@
 //! Why a run could not start or go on.
 
-use crate::{host::HostError, run::RunError, session::SessionError};
+use crate::{
+    host::{HostError, LockError},
+    run::RunError,
+    session::SessionError,
+};
 use blackbeam_data::DataError;
 use blackbeam_plugin::{Code, Manifest, PluginError};
 use blackbeam_source::Diagnostics;
@@ -21,6 +25,9 @@ pub enum TrainError {
     /// A plugin that cannot be had.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// A device that another run drives.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The run directory.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -64,6 +71,24 @@ pub enum TrainError {
         /// The step that the checkpoint begins with.
         step: u64,
     },
+    /// A signal came while a device was waited for.
+    #[error("{error}; go on from the last checkpoint with: blackbeam train --resume {dir}")]
+    Interrupted {
+        /// The run.
+        dir: PathBuf,
+        /// What was waited for.
+        error: SessionError,
+    },
+    /// The run was stopped between two steps for a person to look.
+    #[error("paused after {steps} steps: {why}. A checkpoint was written; go on with: blackbeam train --resume {dir}")]
+    Paused {
+        /// The run.
+        dir: PathBuf,
+        /// Steps made.
+        steps: u64,
+        /// Why.
+        why: String,
+    },
     /// A resumed run is not what it was.
     #[error("{dir} cannot be resumed as it was: {what} changed (--accept-changes goes on all the same)")]
     Changed {
@@ -77,6 +102,11 @@ pub enum TrainError {
 impl TrainError {
     pub(super) fn method(role: &'static str, manifest: &Manifest, device: &str, error: PluginError) -> Self {
         TrainError::Method { role, method: manifest.name.to_string(), device: device.into(), error }
+    }
+
+    /// True if a signal ended the run (exit code 130).
+    pub fn is_interrupt(&self) -> bool {
+        matches!(self, TrainError::Interrupted { .. })
     }
 
     /// True if the input is at fault (exit code 2), false if the run failed (1).

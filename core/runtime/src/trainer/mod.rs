@@ -14,6 +14,7 @@ mod rounds;
 mod saved;
 mod slot;
 mod summary;
+mod watch;
 
 pub use build::read_circuit;
 pub use error::TrainError;
@@ -127,7 +128,14 @@ pub fn train(request: &Request, progress: &mut dyn Progress) -> Result<Outcome, 
     let prepared = prepare::prepare(request, progress)?;
     let (dir, fresh) = (prepared.dir.clone(), prepared.checkpoint.is_none());
     let outcome = Runner::new(prepared, request, progress).and_then(Runner::run);
-    if fresh && outcome.as_ref().is_err_and(TrainError::is_bad_input) {
+    let outcome = outcome.map_err(|error| match error {
+        TrainError::Session(error @ SessionError::Interrupted { .. }) => {
+            TrainError::Interrupted { dir: dir.path().to_owned(), error }
+        }
+        other => other,
+    });
+    let in_use = |error: &TrainError| matches!(error, TrainError::Lock(_));
+    if fresh && outcome.as_ref().is_err_and(|error| error.is_bad_input() || in_use(error)) {
         // Found only when the devices were open (a plugin's, say): nothing was trained, so no run is left behind.
         dir.discard();
     }
@@ -200,7 +208,7 @@ impl<'a> Runner<'a> {
     }
 
     fn run(mut self) -> Result<Outcome, TrainError> {
-        let mut status = Status::Done;
+        let (mut status, mut paused) = (Status::Done, None);
         while self.index < self.phases.len() {
             let Some(mut phase) = self.phase()? else {
                 self.index += 1;
@@ -213,18 +221,22 @@ impl<'a> Runner<'a> {
                     self.progress.note(&format!("warning: {e}"));
                 }
             }
-            let ended = outcome.or_else(|error| self.stopped(error))?;
+            let (ended, pause) = outcome.map_err(|error| self.stopped(error))?;
             self.spent += phase.physical().everything().vectors;
             self.progress.end();
-            if ended == Status::Interrupted {
+            if matches!(ended, Status::Interrupted | Status::Paused) {
                 status = ended;
                 self.done.push(PhaseResult::of(&phase, None, ended));
+                paused = pause.map(|why| (phase.step, why));
                 break;
             }
             self.index += 1;
         }
         let summary = Summary::new(&self.site, &self.done, status, self.spent);
         self.dir.write("summary.json", summary.to_json().as_bytes())?;
+        if let Some((steps, why)) = paused {
+            return Err(TrainError::Paused { dir: self.dir.path().to_owned(), steps, why });
+        }
         let set = self.site.loaded.experiment.data.data_set();
         let synthetic = Some(set.name()).filter(|_| set.is_synthetic());
         Ok(Outcome { dir: self.dir.path().to_owned(), summary, synthetic })
@@ -265,14 +277,14 @@ impl<'a> Runner<'a> {
         Ok(Some(phase))
     }
 
-    /// Steps until the end, the budget or an interrupt. A phase that has ended is in `done`, and the checkpoint says so.
-    fn train_phase(&mut self, phase: &mut Phase) -> Result<Status, TrainError> {
+    /// Steps until the end, the budget, an interrupt or a pause, of which it says why. A phase that has ended is in `done`, and the checkpoint says so.
+    fn train_phase(&mut self, phase: &mut Phase) -> Result<(Status, Option<String>), TrainError> {
         let mut status = Status::Done;
         let train = phase.train.clone();
         while phase.step < phase.total {
             if self.interrupt.load(Ordering::Relaxed) {
                 self.checkpoint(phase)?;
-                return Ok(Status::Interrupted);
+                return Ok((Status::Interrupted, None));
             }
             let left = self.budget_left(phase);
             if phase.next_step_vectors() as f64 > left {
@@ -289,6 +301,14 @@ impl<'a> Runner<'a> {
                 self.progress.note(&format!("{}, step {step}, {note}", phase.run));
             }
             phase.end_step()?;
+            let watched = phase.watch()?;
+            if !watched.row.is_empty() {
+                self.metrics.row(&phase.run, "sentinel", phase.step, watched.row)?;
+            }
+            if let Some(why) = watched.pause.or_else(|| phase.trouble()) {
+                self.checkpoint(phase)?;
+                return Ok((Status::Paused, Some(why)));
+            }
             let epoch_ends = phase.step.is_multiple_of(phase.per_epoch);
             let due = train.evaluate_every > 0 && (phase.step / phase.per_epoch).is_multiple_of(train.evaluate_every);
             if epoch_ends && due && phase.step < phase.total {
@@ -301,7 +321,7 @@ impl<'a> Runner<'a> {
         let evaluation = self.evaluate(phase)?;
         self.done.push(PhaseResult::of(phase, evaluation, status));
         self.checkpoint(phase)?;
-        Ok(status)
+        Ok((status, None))
     }
 
     /// Evaluates where the device budget allows it.
@@ -346,16 +366,21 @@ impl<'a> Runner<'a> {
     }
 
     /// The run has failed: writes what is kept in memory, and says how to go on.
-    fn stopped(&mut self, error: TrainError) -> Result<Status, TrainError> {
+    fn stopped(&mut self, error: TrainError) -> TrainError {
         if let Some((kept, step)) = self.last.kept.take() {
             self.serial += 1;
-            kept.save(&self.dir, self.serial)?;
-            self.last.step = Some(step);
+            match kept.save(&self.dir, self.serial) {
+                Ok(_) => self.last.step = Some(step),
+                Err(e) => self.progress.note(&format!("warning: {e}")),
+            }
         }
         let dir = self.dir.path().to_owned();
         match self.last.step {
-            Some(step) => Err(TrainError::Stopped { error: Box::new(error), dir, step }),
-            None => Err(error),
+            // That it was interrupted says how to go on by itself.
+            Some(step) if !matches!(error, TrainError::Session(SessionError::Interrupted { .. })) => {
+                TrainError::Stopped { error: Box::new(error), dir, step }
+            }
+            _ => error,
         }
     }
 

@@ -47,9 +47,10 @@ pub(super) struct Evaluation {
 }
 
 impl Phase {
-    /// Builds the surrogates. Before step 0.
+    /// Has sentinels look for the first time and builds the surrogates. Before step 0.
     pub fn start(&mut self) -> Result<(), TrainError> {
         for slot in self.slots.lock().iter_mut() {
+            slot.session.take_reference(0)?;
             update_surrogate(slot, 0, true, &StepArrays::none())?;
         }
         Ok(())
@@ -140,6 +141,7 @@ impl Phase {
         for slot in self.slots.lock().iter_mut() {
             let arrays = stack(slot, cotangents, loss, budget_vectors);
             update_surrogate(slot, self.step, false, &arrays)?;
+            slot.session.check_up(self.step)?;
             slot.surrogate_error = None;
             if measures {
                 slot.surrogate_error = surrogate_error(slot, self.step)?;
@@ -180,9 +182,13 @@ impl Phase {
             put("configurations", json!(total.configurations));
             put("device_seconds", json!(total.device_seconds));
             put("joules", json!(total.joules));
+            if let Some(limited) = slot.session.power_limited() {
+                put("power_limited", json!(limited));
+            }
             if !slot.note.is_empty() {
                 put("note", json!(slot.note));
             }
+            put_health(slot, &mut row);
         }
         row.insert("host_seconds".into(), json!(host));
         row
@@ -201,6 +207,11 @@ impl Phase {
             slot.session.end_step()?;
         }
         Ok(())
+    }
+
+    /// Why the run should be stopped for a person to look at a device, if it should.
+    pub fn trouble(&self) -> Option<String> {
+        self.slots.lock().iter().find_map(|slot| slot.session.trouble())
     }
 
     /// The whole test set, by the device.
@@ -262,14 +273,15 @@ impl Phase {
         vectors
     }
 
-    /// The most vectors that the measurements of the next step may cost.
+    /// The most vectors that the measurements of the next step, and what follows from them, may cost.
     pub fn next_diagnostic_vectors(&self) -> u64 {
         let slots = self.slots.lock();
         let of_slot = |s: &Slot| {
             let probes = if self.measures() && can_measure(s) { PROBES as u64 } else { 0 };
             // forwards and backwards, for the layers before the device and for its parameters
             let exact = 4 * u64::from(s.exact) + 2 * u64::from(self.train.diagnostics);
-            s.vectors(probes + exact * s.rows(self.train.batch) as u64)
+            let watched = s.watch_cost(self.step + 1);
+            s.vectors(probes + exact * s.rows(self.train.batch) as u64 + watched)
         };
         slots.iter().map(of_slot).sum()
     }
@@ -317,6 +329,25 @@ impl Phase {
                 Wanted::Values(values)
             }
         }
+    }
+}
+
+/// What hardware said of itself in this step, as far as it measures it: no part of what a run reproduces.
+fn put_health(slot: &Slot, row: &mut Map<String, Value>) {
+    let Some(health) = slot.session.health() else { return };
+    let mut put = |name: &str, value: Value| row.insert(format!("host_{}.{name}", slot.name), value);
+    if health.temperature_c.is_finite() {
+        put("temperature_c", json!(health.temperature_c));
+    }
+    if !health.ready {
+        put("ready", json!(0));
+    }
+    if health.calibration_stale {
+        put("calibration_stale", json!(1));
+    }
+    let boots = slot.session.tally().boots;
+    if boots > 0 {
+        put("boots", json!(boots));
     }
 }
 

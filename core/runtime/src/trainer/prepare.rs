@@ -181,6 +181,8 @@ pub(super) fn prepare(request: &Request, progress: &mut dyn Progress) -> Result<
         threads: request.threads,
         loaded,
         physical,
+        dir: dir.path().to_owned(),
+        interrupt: request.interrupt.clone(),
     };
     Ok(Prepared { site, dir, spent, checkpoint })
 }

@@ -1,7 +1,10 @@
 //! One device of a network in training: its session, its methods and the optimiser of its parameters.
 
 use super::TrainError;
-use crate::session::{DeviceSession, NoiseEstimate, SessionError};
+use crate::{
+    experiment::SentinelConfig,
+    session::{DeviceSession, NoiseEstimate, SessionError},
+};
 use blackbeam_layers::{Schedule, VectorOptimizer};
 use blackbeam_plugin::{
     Ask, Context, CostInputs, Descriptor, Estimator, Factors, Key, Manifest, Matrix, OutcomeKind, PluginError, RSlice,
@@ -58,6 +61,8 @@ pub(super) struct Slot {
     pub surrogate_error: Option<f64>,
     /// Measured last.
     pub last_surrogate_error: Option<f64>,
+    /// Sentinels, if there are any.
+    pub sentinel: Option<SentinelConfig>,
 }
 
 /// The factor R of the output Fisher information, stacked over the uses of a device.
@@ -207,6 +212,14 @@ impl Slot {
         self.uses.iter().filter(|(index, _)| *index > from).map(|(_, rows)| (rows * samples) as u64).sum()
     }
 
+    /// The most rows that sentinels and what they lead to send after `step` steps.
+    pub fn watch_cost(&self, step: u64) -> u64 {
+        let Some(config) = self.sentinel.filter(|config| step.is_multiple_of(config.every)) else { return 0 };
+        let inputs = CostInputs { start: true, ..self.cost_inputs(step, 0) };
+        let surrogate = self.surrogate.as_ref().map(|s| s.method.cost(&inputs).vectors).unwrap_or_default();
+        surrogate.saturating_add(3 * config.vectors as u64)
+    }
+
     fn cost_inputs(&self, step: u64, batch: usize) -> CostInputs {
         CostInputs {
             step,
@@ -343,6 +356,7 @@ mod tests {
             max_batch: 0,
             input: ScaleRule::Fixed(1.0),
             output: OutputRule { start: None, rate: 0.0, margin: 1.0 },
+            failures: Default::default(),
         };
         let session = DeviceSession::adopt(Box::new(Described), options, file).unwrap();
         let slot = Slot {
@@ -364,6 +378,7 @@ mod tests {
             gradient_cosine: None,
             surrogate_error: None,
             last_surrogate_error: None,
+            sentinel: None,
         };
         (slot, folder)
     }

@@ -4,7 +4,7 @@ use super::{
     build::Site,
     phase::{Evaluation, Phase},
 };
-use crate::session::Account;
+use crate::session::{Account, Tally};
 use blackbeam_digital::Score;
 use blackbeam_layers::Loss;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,8 @@ pub enum Status {
     Budget,
     /// A signal came; it can be resumed.
     Interrupted,
+    /// Stopped for a person to look at a device; it can be resumed.
+    Paused,
 }
 
 /// The result of the main run or of a control.
@@ -44,6 +46,12 @@ pub struct PhaseResult {
     pub surrogate_error: BTreeMap<String, f64>,
     /// Seconds on the host.
     pub host_seconds: f64,
+    /// Failures and calibrations of each device in the process that ended the run, where there were any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hardware: BTreeMap<String, Tally>,
+    /// What the sentinels of each device found, and how often.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub events: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 /// Name and value of what a loss is judged by.
@@ -68,6 +76,8 @@ impl PhaseResult {
         let logical = phase.logical();
         let slots = phase.slots.lock();
         let errors = slots.iter().filter_map(|s| Some((s.name.clone(), s.last_surrogate_error?)));
+        let events = slots.iter().map(|s| (s.name.clone(), s.session.events()));
+        let tallies = slots.iter().map(|s| (s.name.clone(), *s.session.tally()));
         PhaseResult {
             run: phase.run.clone(),
             status,
@@ -81,6 +91,8 @@ impl PhaseResult {
             training: logical.training(),
             surrogate_error: errors.collect(),
             host_seconds: phase.host_seconds,
+            events: events.filter(|(_, events)| !events.is_empty()).collect(),
+            hardware: tallies.filter(|(_, tally)| !tally.is_empty()).collect(),
         }
     }
 
@@ -96,6 +108,8 @@ impl PhaseResult {
             training: Account::default(),
             surrogate_error: BTreeMap::new(),
             host_seconds: 0.0,
+            hardware: BTreeMap::new(),
+            events: BTreeMap::new(),
         }
     }
 
@@ -114,6 +128,12 @@ impl PhaseResult {
         map.insert("surrogate_error".into(), json!(self.worst_surrogate_error()));
         map.insert("surrogate_errors".into(), json!(self.surrogate_error));
         map.insert("host_seconds".into(), json!(self.host_seconds));
+        if !self.events.is_empty() {
+            map.insert("events".into(), json!(self.events));
+        }
+        if !self.hardware.is_empty() {
+            map.insert("host_hardware".into(), json!(self.hardware));
+        }
         map.insert("status".into(), json!(self.status));
         map
     }
