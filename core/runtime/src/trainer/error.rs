@@ -72,12 +72,12 @@ pub enum TrainError {
         step: u64,
     },
     /// A signal came while a device was waited for.
-    #[error("{error}; go on from the last checkpoint with: blackbeam train --resume {dir}")]
+    #[error("{why}; go on from the last checkpoint with: blackbeam train --resume {dir}")]
     Interrupted {
         /// The run.
         dir: PathBuf,
         /// What was waited for.
-        error: SessionError,
+        why: String,
     },
     /// The run was stopped between two steps for a person to look.
     #[error("paused after {steps} steps: {why}. A checkpoint was written; go on with: blackbeam train --resume {dir}")]

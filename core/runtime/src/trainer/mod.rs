@@ -130,7 +130,7 @@ pub fn train(request: &Request, progress: &mut dyn Progress) -> Result<Outcome, 
     let outcome = Runner::new(prepared, request, progress).and_then(Runner::run);
     let outcome = outcome.map_err(|error| match error {
         TrainError::Session(error @ SessionError::Interrupted { .. }) => {
-            TrainError::Interrupted { dir: dir.path().to_owned(), error }
+            TrainError::Interrupted { dir: dir.path().to_owned(), why: error.to_string() }
         }
         other => other,
     });
