@@ -113,7 +113,7 @@ fn a_library_whose_start_up_code_crashes_is_refused() {
     }
     let place = Place::new();
     for (name, code, words) in [
-        ("crash", "int *volatile p = 0; *p = 1;", "its start-up code crashes (signal 11)"),
+        ("crash", "volatile int *volatile p = 0; *p = 1;", "its start-up code crashes (signal 11)"),
         ("leave", "_exit(3);", "its start-up code ends the process"),
     ] {
         let source =
