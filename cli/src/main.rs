@@ -8,6 +8,7 @@ mod check;
 mod circuit;
 mod compare;
 mod plugin;
+mod plugin_check;
 mod plugin_new;
 mod progress;
 mod serve;
