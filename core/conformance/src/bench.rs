@@ -21,6 +21,9 @@ pub(crate) const ROWS: usize = 8;
 const PATIENCE_S: f64 = 60.0;
 /// Longest stretch of a write that keeps to a slew limit, seconds.
 const SLEW_STEP_S: f64 = 0.05;
+/// How long hardware is left to come to rest, seconds.
+const LEAST_REST_S: f64 = 0.02;
+const MOST_REST_S: f64 = 5.0;
 /// Widest vector that is tried.
 const MAX_WIDTH: usize = 1 << 20;
 /// The full scale is this times the largest answer.
@@ -213,9 +216,21 @@ impl Bench {
         }
     }
 
-    /// Lets device time pass.
-    pub fn pass(&mut self, seconds: f64) {
-        self.time_s += seconds;
+    /// At most as many rows as the device takes.
+    pub fn rows(&self, wanted: usize) -> usize {
+        if self.descriptor.max_batch > 0 { wanted.min(self.descriptor.max_batch) } else { wanted }
+    }
+
+    /// Lets so much time pass that actuators have come to rest; how much, seconds.
+    pub fn rest(&mut self) -> f64 {
+        let tau = self.descriptor.timing.settle_tau_s;
+        // Device time costs a simulator nothing. Hardware that declares no time constant may have one.
+        let wait = if self.options.simulated { 60.0 * tau } else { (10.0 * tau).clamp(LEAST_REST_S, MOST_REST_S) };
+        if !self.options.simulated {
+            thread::sleep(Duration::from_secs_f64(wait));
+        }
+        self.time_s += wait;
+        wait
     }
 
     /// Programs parameters, kept to the limits of power and slew; what was applied.
@@ -380,11 +395,25 @@ impl Bench {
         self.descriptor.parameters.iter().enumerate().map(at).collect()
     }
 
-    /// Random inputs within the range, multiples of a 64th of it, which are exact in either element type.
+    /// Random inputs within the range, multiples of a 64th of it, which are exact in either element type; at most as many rows
+    /// as the device takes.
     pub fn inputs(&self, name: &str, rows: usize) -> Matrix {
+        self.many_inputs(name, self.rows(rows))
+    }
+
+    /// The same, however many rows.
+    pub fn many_inputs(&self, name: &str, rows: usize) -> Matrix {
         let (key, (low, high)) = (self.key.named("inputs").named(name), self.input_range());
         let columns = self.descriptor.input.width;
         let at = |i: usize| low + (high - low) * (key.uniform(i as u64) * 64.0).round() / 64.0;
+        Matrix::new(rows, columns, (0..rows * columns).map(at).collect())
+    }
+
+    /// Twice as many rows of inputs at the ends of the range, in random order: what shows most.
+    pub fn extremes(&self, name: &str) -> Matrix {
+        let (key, (low, high)) = (self.key.named("extremes").named(name), self.input_range());
+        let (rows, columns) = (self.rows(2 * ROWS), self.descriptor.input.width);
+        let at = |i: usize| if key.sign(i as u64) > 0.0 { high } else { low };
         Matrix::new(rows, columns, (0..rows * columns).map(at).collect())
     }
 

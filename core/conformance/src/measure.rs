@@ -32,10 +32,11 @@ impl Noise {
         let answers: Vec<Matrix> = (0..REPEATS).map(|_| bench.query(&x)).collect::<Result<_>>()?;
         let width = bench.descriptor.output.width;
         let mut variances = vec![0.0; width];
-        for i in 0..ROWS * width {
+        let rows = x.rows;
+        for i in 0..rows * width {
             let mean = answers.iter().map(|y| y.data[i]).sum::<f64>() / REPEATS as f64;
             let sum: f64 = answers.iter().map(|y| (y.data[i] - mean).powi(2)).sum();
-            variances[i % width] += sum / ((REPEATS - 1) * ROWS) as f64;
+            variances[i % width] += sum / ((REPEATS - 1) * rows) as f64;
         }
         let all = || answers.iter().flat_map(|y| y.data.iter());
         let rms = rms(all().copied());
@@ -73,6 +74,17 @@ impl Noise {
     /// The same of a difference of two answers to the same inputs.
     pub fn of_difference(&self) -> f64 {
         self.of_sum(2.0, 0.0)
+    }
+
+    /// Outputs whose answers (to the same inputs) have moved beyond the noise: their mean square over rows is more than four
+    /// times what noise makes of it, which one of a thousand outputs does not reach by chance at [`ROWS`] rows or more.
+    pub fn moved(&self, before: &Matrix, after: &Matrix) -> Vec<usize> {
+        let noise = 2.0 * (self.largest_std.powi(2) + self.output_step.powi(2)) + self.rounding.powi(2);
+        let mean = |output: usize| {
+            let square = |row: usize| (after[(row, output)] - before[(row, output)]).powi(2);
+            (0..before.rows).map(square).sum::<f64>() / before.rows.max(1) as f64
+        };
+        (0..before.columns).filter(|output| mean(*output) > 4.0 * noise).collect()
     }
 
     /// A difference that one number shows by noise alone once in far more than a run's numbers.

@@ -16,7 +16,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 /// Most rows that are sent at once.
-const MOST_ROWS: usize = 129;
+const MOST_ROWS: usize = 65;
 
 fn shapes(bench: &mut Bench) -> Result<Outcome> {
     let most = match bench.descriptor.max_batch {

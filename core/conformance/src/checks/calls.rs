@@ -34,9 +34,9 @@ fn widths(bench: &mut Bench) -> Result<Outcome> {
         if from == 0 || to == 0 {
             continue;
         }
-        let (x, call) = (Matrix::zeros(2, from), bench.fresh());
+        let (x, call) = (Matrix::zeros(bench.rows(2), from), bench.fresh());
         let result = bench.call("query", 0.0, |device| sending::query(device, dtype, &x, to, &call, false));
-        problems.extend(refused(&format!("a query of [2, {from}] with room for [2, {to}]"), &result));
+        problems.extend(refused(&format!("a query of {from} numbers a row with room for {to}"), &result));
         if result.is_err() {
             bench.prepare()?;
         }

@@ -26,7 +26,7 @@ fn max_batch(bench: &mut Bench) -> Result<Outcome> {
         return Ok(Outcome::skipped(format!("{most} rows and one more are too many to be sent")));
     }
     let vectors = bench.vectors;
-    let x = bench.inputs("max_batch", most + 1);
+    let x = bench.many_inputs("max_batch", most + 1);
     let result = bench.query(&x);
     if result.is_err() {
         // Refused: it cost nothing.

@@ -2,11 +2,12 @@
 
 use super::{Check, list, short};
 use crate::{
-    bench::{Bench, ROWS},
+    bench::{Bench, ROWS, span},
     measure::{FACTOR, rms},
     report::Outcome,
 };
 use blackbeam_plugin::{Matrix, Result, can, structure};
+use std::collections::BTreeSet;
 
 pub(super) const CHECKS: &[Check] = &[
     Check { id: "structure.linear", asks: true, run: linear },
@@ -105,26 +106,20 @@ fn local(bench: &mut Bench) -> Result<Outcome> {
         return Ok(skipped);
     }
     let noise = bench.noise()?;
-    let x = bench.inputs("local", ROWS);
+    let x = bench.extremes("local");
+    bench.rest();
     let base = bench.query(&x)?;
     let width = if bench.descriptor.output.complex { 2 } else { 1 };
     let mut problems = Vec::new();
-    let chosen = bench.some(MOST_MOVED, |p| crate::bench::span(p) > 0.0);
+    let chosen = bench.some(MOST_MOVED, |p| span(p) > 0.0);
     for &i in &chosen {
-        let p = bench.descriptor.parameters[i].clone();
-        let mut params = bench.initial();
-        let quarter = 0.25 * crate::bench::span(&p);
-        params[i] = p.admit(if p.initial + quarter <= p.max { p.initial + quarter } else { p.initial - quarter });
+        let params = super::parameters::moved(bench, i, 0.25);
         bench.write(&params)?;
+        bench.rest();
         let y = bench.query(&x)?;
-        let moved = |output: &usize| {
-            let change = |row: usize| (y[(row, *output)] - base[(row, *output)]).abs();
-            (0..ROWS).map(change).fold(0.0, f64::max) > noise.largest_difference()
-        };
-        let outputs: std::collections::BTreeSet<usize> =
-            (0..base.columns).filter(moved).map(|output| output / width).collect();
+        let outputs: BTreeSet<usize> = noise.moved(&base, &y).into_iter().map(|output| output / width).collect();
         if outputs.len() > 1 {
-            problems.push(format!("`{}` moves {} outputs", p.name, outputs.len()));
+            problems.push(format!("`{}` moves {} outputs", bench.descriptor.parameters[i].name, outputs.len()));
         }
     }
     let good = problems.is_empty();
@@ -158,14 +153,14 @@ fn reciprocal(bench: &mut Bench) -> Result<Outcome> {
     let noise = bench.noise()?;
     let x = bench.inputs("reciprocal", ROWS);
     let (low, high) = bench.input_range();
-    let mut u = bench.cotangents("reciprocal", ROWS, bench.descriptor.output.width);
+    let mut u = bench.cotangents("reciprocal", x.rows, bench.descriptor.output.width);
     // What goes in backwards goes through the same encoder.
     u.data.iter_mut().for_each(|v| *v = (*v * low.abs().max(high.abs()).min(1.0)).clamp(low, high));
     let (y, back, again) = (bench.query(&x)?, bench.query_backward(&u)?, bench.query_backward(&u)?);
     let back_std = rms(back.data.iter().zip(&again.data).map(|(a, b)| a - b)) / 2f64.sqrt();
     let dot = |a: &Matrix, b: &Matrix, row: usize| a.row(row).iter().zip(b.row(row)).map(|(a, b)| a * b).sum::<f64>();
-    let residual = rms((0..ROWS).map(|row| dot(&u, &y, row) - dot(&back, &x, row)));
-    let size = rms((0..ROWS).map(|row| dot(&u, &y, row)));
+    let residual = rms((0..x.rows).map(|row| dot(&u, &y, row) - dot(&back, &x, row)));
+    let size = rms((0..x.rows).map(|row| dot(&u, &y, row)));
     let (u_rms, x_rms) = (rms(u.data.iter().copied()), rms(x.data.iter().copied()));
     let of = |noise: f64, other: f64, width: usize| noise * other * (width as f64).sqrt();
     let (d_in, d_out) = (x.columns, y.columns);

@@ -6,8 +6,7 @@ use crate::{
     measure::{FACTOR, difference},
     report::Outcome,
 };
-use blackbeam_plugin::{ParameterKind, Result};
-use std::{thread, time::Duration};
+use blackbeam_plugin::{Matrix, Parameter, ParameterKind, Result};
 
 pub(super) const CHECKS: &[Check] = &[
     Check { id: "times.settled", asks: true, run: settled },
@@ -15,45 +14,40 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "times.timeouts", asks: false, run: timeouts },
 ];
 
-/// How often the answers right after a write are compared with later ones.
-const REPEATS: usize = 3;
-/// Longest wait, seconds.
-const MOST_WAIT_S: f64 = 5.0;
+/// Actuators may be off by so many times their tolerance: the largest move is within it, and answers do not follow in proportion.
+const LEFT: f64 = 4.0;
 /// Part of the range by which parameters are moved.
 const MOVE: f64 = 0.05;
+/// The same for a small move.
+const SMALL: f64 = 0.002;
 /// Calls may take so many times what is declared, and so much more, seconds a call.
 const TIMES: f64 = 3.0;
 const EXCESS_S: f64 = 0.01;
 
 fn settled(bench: &mut Bench) -> Result<Outcome> {
-    if bench.descriptor.n_params() == 0 {
-        return Ok(Outcome::skipped("the device has no parameters"));
+    if !bench.descriptor.parameters.iter().any(|p| p.kind != ParameterKind::Binary && span(p) > 0.0) {
+        return Ok(Outcome::skipped("the device has no parameters that can move"));
     }
     let noise = bench.noise()?;
     let t = bench.descriptor.timing;
     let x = bench.inputs("settled", ROWS);
     let start = bench.query(&x)?;
-    // Ten time constants; at least twenty milliseconds, for hardware that declares none.
-    let wait = (10.0 * t.settle_tau_s).clamp(0.02, MOST_WAIT_S);
-    let (mut worst, mut moved, mut largest) = (0.0f64, 0.0f64, 0.0f64);
-    for i in 0..REPEATS {
-        let target = bench.point(["settled 0", "settled 1", "settled 2"][i % 3], MOVE);
-        let initial = bench.initial();
-        largest = target.iter().zip(&initial).map(|(a, b)| (a - b).abs()).fold(largest, f64::max);
+    let (mut worst, mut moved, mut slope, mut wait) = (0.0f64, 0.0f64, 0.0f64, 0.0);
+    for name in ["settled 0", "settled 1", "settled 2"] {
+        let target = bench.point(name, MOVE);
         bench.write(&target)?;
         let at_once = bench.query(&x)?;
-        if !bench.options.simulated {
-            thread::sleep(Duration::from_secs_f64(wait));
-        }
-        bench.pass(wait);
+        wait = bench.rest();
         let later = bench.query(&x)?;
         worst = worst.max(difference(&at_once, &later));
         moved = moved.max(difference(&start, &later));
+        if t.settle_tau_s > 0.0 {
+            slope = slope.max(steepness(bench, &x, &target, &later)?);
+        }
+        let initial = bench.initial();
         bench.write(&initial)?;
     }
-    // What is left when actuators have come within the tolerance.
-    let left = if t.settle_tau_s > 0.0 && largest > 0.0 { 3.0 * moved * t.settle_tolerance / largest } else { 0.0 };
-    let bound = FACTOR * noise.of_difference() + left;
+    let bound = FACTOR * noise.of_difference() + LEFT * slope * t.settle_tolerance;
     let measured = format!(
         "answers after a write, and {} s later, differ by {} (rms) at most; the write moved them by {}",
         short(wait),
@@ -63,8 +57,21 @@ fn settled(bench: &mut Bench) -> Result<Outcome> {
     let expected = format!("at most {}, by noise and the tolerance of settling", short(bound));
     let advice = "wait in write_params until the actuators hold, or say how long it takes (in C: settle_s); declare settle_tau_s \
                   and settle_tolerance";
-    let far = bench.descriptor.parameters.iter().any(|p| p.kind != ParameterKind::Binary && span(p) > 0.0);
-    Ok(Outcome::of(worst <= bound || !far, measured, expected, advice))
+    Ok(Outcome::of(worst <= bound, measured, expected, advice))
+}
+
+/// How much answers move (rms) with parameters, by a small move of all from `params`, where the answers are `y`.
+fn steepness(bench: &mut Bench, x: &Matrix, params: &[f64], y: &Matrix) -> Result<f64> {
+    let small = bench.point("steepness", SMALL);
+    let step = |((p, at), (to, from)): ((&Parameter, &f64), (&f64, f64))| p.admit(at + (to - from));
+    let parameters = bench.descriptor.parameters.iter();
+    let near: Vec<f64> = parameters.zip(params).zip(small.iter().zip(bench.initial())).map(step).collect();
+    // Not from what was written: a parameter may have gone round.
+    let largest = bench.descriptor.parameters.iter().map(|p| SMALL * span(p)).fold(0.0, f64::max);
+    bench.write(&near)?;
+    bench.rest();
+    let moved = difference(y, &bench.query(x)?);
+    Ok(if largest > 0.0 { moved / largest } else { 0.0 })
 }
 
 fn throughput(bench: &mut Bench) -> Result<Outcome> {
