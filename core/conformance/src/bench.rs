@@ -19,6 +19,11 @@ use std::{
 pub(crate) const ROWS: usize = 8;
 /// How long a call may take where the device does not say, seconds.
 const PATIENCE_S: f64 = 60.0;
+/// How much longer than twice the declared time-out a call is waited for, seconds: the driver is to notice by itself.
+const GRACE_S: f64 = 1.0;
+/// Most times that one call is sent, and the pause before it is sent again, seconds.
+const ATTEMPTS: usize = 4;
+const PAUSE_S: f64 = 0.05;
 /// Longest stretch of a write that keeps to a slew limit, seconds.
 const SLEW_STEP_S: f64 = 0.05;
 /// How long hardware is left to come to rest, seconds.
@@ -77,6 +82,8 @@ pub(crate) struct Bench {
     pub writing: Took,
     pub asking: Took,
     pub opening_s: f64,
+    /// Errors after which a call was sent again.
+    pub again: Vec<String>,
 }
 
 impl Bench {
@@ -109,6 +116,7 @@ impl Bench {
             writing: Took::default(),
             asking: Took::default(),
             opening_s,
+            again: Vec::new(),
         })
     }
 
@@ -164,6 +172,7 @@ impl Bench {
         let initial = self.initial();
         if self.held.as_ref().is_none_or(|(params, _)| *params != initial) {
             self.write(&initial)?;
+            self.rest();
         }
         if self.descriptor.can(can::FULL_SCALE) && self.full_scale.is_none() {
             self.find_full_scale()?;
@@ -199,7 +208,7 @@ impl Bench {
 
     fn patience(&self, may_take: f64) -> Duration {
         let known = may_take.is_finite() && may_take > 0.0;
-        Duration::from_secs_f64(if known { may_take.min(3600.0) } else { PATIENCE_S })
+        Duration::from_secs_f64(if known { 2.0 * may_take.min(3600.0) + GRACE_S } else { PATIENCE_S })
     }
 
     /// The next identity.
@@ -253,8 +262,28 @@ impl Bench {
         Ok(applied)
     }
 
-    /// Programs exactly these parameters under this identity.
+    /// Programs exactly these parameters under this identity. As everywhere, what may be sent again is.
     pub fn write_as(&mut self, params: &[f64], call: &Call) -> Result<Vec<f64>> {
+        self.retried(|bench| bench.try_write(params, call))
+    }
+
+    /// Makes a call that may be made again, as often as its errors let it.
+    fn retried<R>(&mut self, mut call: impl FnMut(&mut Self) -> Result<R>) -> Result<R> {
+        for _ in 1..ATTEMPTS {
+            match call(self) {
+                Err(error) if error.retryable => self.pause(&error),
+                other => return other,
+            }
+        }
+        call(self)
+    }
+
+    fn pause(&mut self, error: &PluginError) {
+        self.again.push(error.to_string());
+        thread::sleep(Duration::from_secs_f64(PAUSE_S));
+    }
+
+    fn try_write(&mut self, params: &[f64], call: &Call) -> Result<Vec<f64>> {
         self.writes += 1;
         self.held = None;
         let n = self.descriptor.n_params();
@@ -297,6 +326,22 @@ impl Bench {
     }
 
     fn send(&mut self, x: &Matrix, call: &Call, backward: bool) -> Result<Matrix> {
+        let held = self.held.clone();
+        for _ in 1..ATTEMPTS {
+            match self.try_send(x, call, backward) {
+                Err(error) if error.retryable => {
+                    self.pause(&error);
+                    if let Some((params, of)) = held.as_ref().filter(|_| !error.state_known) {
+                        self.write_as(params, of)?;
+                    }
+                }
+                other => return other,
+            }
+        }
+        self.try_send(x, call, backward)
+    }
+
+    fn try_send(&mut self, x: &Matrix, call: &Call, backward: bool) -> Result<Matrix> {
         let d = &self.descriptor;
         let (dtype, to) = (d.dtype, if backward { d.input.width } else { d.output.width });
         let vectors = x.rows as u64 * u64::from(d.vectors_per_row.max(1));
@@ -316,8 +361,9 @@ impl Bench {
         let (dtype, d_out) = (self.descriptor.dtype, self.descriptor.output.width);
         self.count_sets(sets.len(), x.rows);
         let asked = Sets { bases: [&initial, &initial], sets, calls: &calls, x };
-        let (y, applied) = self.call("query_sets", self.sets_may_take(sets.len()), |device| {
-            sending::query_sets(device, dtype, &asked, d_out)
+        let may_take = self.sets_may_take(sets.len());
+        let (y, applied) = self.retried(|bench| {
+            bench.call("query_sets", may_take, |device| sending::query_sets(device, dtype, &asked, d_out))
         })?;
         Ok((y, applied, calls))
     }
@@ -333,8 +379,9 @@ impl Bench {
         let (initial, dtype) = (self.initial(), self.descriptor.dtype);
         self.count_sets(sets.len(), x.rows);
         let asked = Sets { bases: [&initial, &initial], sets, calls, x };
-        self.call("query_scalars", self.sets_may_take(sets.len()), |device| {
-            sending::query_scalars(device, dtype, &asked, cotangent)
+        let may_take = self.sets_may_take(sets.len());
+        self.retried(|bench| {
+            bench.call("query_scalars", may_take, |device| sending::query_scalars(device, dtype, &asked, cotangent))
         })
     }
 

@@ -11,7 +11,6 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "descriptor.promises", asks: false, run: promises },
     Check { id: "descriptor.times", asks: false, run: times },
     Check { id: "descriptor.limits", asks: false, run: limits },
-    Check { id: "descriptor.constant", asks: false, run: constant },
 ];
 
 fn verdict(problems: Vec<String>, expected: &str) -> Result<Outcome> {
@@ -199,17 +198,4 @@ fn limits(bench: &mut Bench) -> Result<Outcome> {
         problems.push(format!("the initial parameters take {} W of {} W", short(power), short(l.total_power_w)));
     }
     verdict(problems, "limits and time-outs that are not negative; power at the initial values within the limits")
-}
-
-fn constant(bench: &mut Bench) -> Result<Outcome> {
-    let again = bench.call("descriptor", 0.0, |d| Ok(d.descriptor()))?;
-    // Numbers that are not finite are not equal to themselves; they were found above.
-    let same = format!("{again:?}") == format!("{:?}", bench.descriptor);
-    let measured = if same { "the same twice" } else { "another description when asked again" };
-    Ok(Outcome::of(
-        same,
-        measured,
-        "a description that stays while the device is open",
-        "describe what the device is, not how it is now: that is `health`",
-    ))
 }

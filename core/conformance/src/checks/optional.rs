@@ -185,6 +185,7 @@ fn query_sets(bench: &mut Bench) -> Result<Outcome> {
         let mut params = bench.initial();
         set.expand(&mut params)?;
         let alone_applied = bench.write_as(&params, call)?;
+        bench.rest();
         let alone = bench.query_as(&x, call)?;
         let part = Matrix::new(x.rows, together.columns, together.data[i * each..(i + 1) * each].to_vec());
         worst = worst.max(difference(&part, &alone));
@@ -304,6 +305,7 @@ fn calibrate(bench: &mut Bench) -> Result<Outcome> {
     bench.call("calibrate", may_take, |d| d.calibrate())?;
     let initial = bench.initial();
     bench.write(&initial)?;
+    bench.rest();
     let after = bench.query(&x)?;
     let health = bench.call("health", 0.0, |d| d.health())?;
     let differ = difference(&before, &after);

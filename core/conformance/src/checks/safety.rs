@@ -57,6 +57,7 @@ fn comes_back(bench: &mut Bench, x: &Matrix, before: &Matrix, took: f64) -> Resu
     let noise = bench.noise()?;
     let initial = bench.initial();
     bench.write(&initial)?;
+    bench.rest();
     let after = bench.query(x)?;
     let differ = difference(before, &after);
     let measured =

@@ -34,6 +34,7 @@ fn before(bench: &mut Bench) -> Result<Before> {
     let state = bench.call("save_state", 0.0, |d| d.save_state())?;
     let (params, write) = bench.held().unwrap_or((bench.initial(), bench.fresh()));
     let (x, query) = (bench.inputs("state", ROWS), bench.fresh());
+    bench.rest();
     let y = bench.query_as(&x, &query)?;
     Ok(Before { state, params, write, query, x, y })
 }
@@ -43,6 +44,7 @@ fn again(bench: &mut Bench, before: &Before) -> Result<Outcome> {
     let noise = bench.noise()?;
     bench.call("restore_state", 0.0, |d| d.restore_state(&before.state))?;
     bench.write_as(&before.params, &before.write)?;
+    bench.rest();
     let y = bench.query_as(&before.x, &before.query)?;
     let size = before.state.len();
     let differ = difference(&y, &before.y);
@@ -104,8 +106,10 @@ fn reopened(bench: &mut Bench) -> Result<Outcome> {
     let described = bench.call("descriptor", 0.0, |d| Ok(d.descriptor()))?;
     let initial = bench.initial();
     bench.write(&initial)?;
+    bench.rest();
     let after = bench.query(&x)?;
     let expected = "closed and opened again, it is the same device";
+    // By their texts: numbers that are not finite are not equal to themselves.
     if format!("{described:?}") != format!("{descriptor:?}") {
         let advice =
             "what changes between two openings (a calibration, a temperature) does not belong in the descriptor";

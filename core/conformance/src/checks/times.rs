@@ -1,6 +1,6 @@
 //! Times: settling, throughput, time-outs.
 
-use super::{Check, short};
+use super::{Check, list, short};
 use crate::{
     bench::{Bench, ROWS, span},
     measure::{FACTOR, difference},
@@ -12,6 +12,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "times.settled", asks: true, run: settled },
     Check { id: "times.throughput", asks: false, run: throughput },
     Check { id: "times.timeouts", asks: false, run: timeouts },
+    Check { id: "times.retried", asks: false, run: retried },
 ];
 
 /// Actuators may be off by so many times their tolerance: the largest move is within it, and answers do not follow in proportion.
@@ -138,4 +139,15 @@ fn timeouts(bench: &mut Bench) -> Result<Outcome> {
         return Ok(Outcome::warn(said, expected, advice));
     }
     Ok(Outcome::pass(said, expected))
+}
+
+fn retried(bench: &mut Bench) -> Result<Outcome> {
+    let expected = "no call that has to be sent again";
+    let n = bench.again.len();
+    if n == 0 {
+        return Ok(Outcome::pass("all calls were answered the first time", expected));
+    }
+    let advice =
+        "training sends such calls again as well, at most four times, and counts each; see what the errors say";
+    Ok(Outcome::warn(format!("{n} calls failed and were sent again: {}", list(&bench.again)), expected, advice))
 }
