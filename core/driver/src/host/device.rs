@@ -100,6 +100,7 @@ impl CDevice {
         fits(x.shape(), &[rows, from])?;
         fits(y.shape(), &[rows, to])?;
         self.rows_fit(rows)?;
+        sent_finite(&x)?;
         let function = match backward {
             true => self.functions.query_backward.ok_or_else(|| absent("query_backward"))?,
             false => self.functions.query,
@@ -185,6 +186,7 @@ impl Device for CDevice {
         fits(y.shape(), &[sets.len(), rows, d_out])?;
         fits(&[calls.len()], &[sets.len()])?;
         self.rows_fit(rows)?;
+        sent_finite(&x)?;
         let mut params = Vec::with_capacity(sets.len() * n);
         for set in sets {
             let mut one = bases[usize::from(set.base == Base::Previous)].to_vec();
@@ -448,6 +450,16 @@ fn whole(what: &str, written: u64, expected: usize) -> Result<()> {
     Err(shape(format!(
         "{what} says that it filled {written} numbers of {expected}: a short or broken answer is not data"
     )))
+}
+
+/// What is not finite is never sent: a driver that clamps would make a number of it.
+fn sent_finite(x: &ArrayView<'_>) -> Result<()> {
+    let bad = match x.dtype() {
+        Dtype::F64 => x.as_f64()?.iter().position(|v| !v.is_finite()),
+        Dtype::F32 => x.as_f32()?.iter().position(|v| !v.is_finite()),
+    };
+    let message = |i| format!("element {i} of {} that is to be sent is not finite", x.len());
+    bad.map_or(Ok(()), |i| Err(PluginError::new(Code::NONFINITE, message(i))))
 }
 
 fn finite(what: &str, y: &mut ArrayViewMut<'_>) -> Result<()> {
