@@ -113,7 +113,7 @@ fn what_cannot_be_checked_is_refused() {
     check(&place, &dense, "", "{").ends(2, &["--settings", "expected a JSON object"]);
     place.run(&format!("plugin check {} --preset ideal", dense.display())).ends(2, &["--preset ideal"]);
     // Settings that the device refuses: it was not opened.
-    let refused = check(&place, &dense, "", r#"{"rows": 0, "columns": 4}"#).ends(1, &[]);
+    let refused = check(&place, &dense, "", r#"{"rows": 0, "columns": 4}"#).ends(2, &[]);
     assert!(
         refused.stdout.contains("SETTINGS") && refused.stdout.contains("could not be opened"),
         "{}",

@@ -5,7 +5,7 @@ mod source;
 
 use crate::{Failure, args::PluginCheckArgs, print, say};
 use blackbeam_conformance::{End, Options, Watch, run as try_all};
-use blackbeam_plugin::Open;
+use blackbeam_plugin::{Code, Open};
 use serde_json::{Map, Value};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::{sync::Arc, thread};
@@ -38,6 +38,10 @@ pub fn run(args: &PluginCheckArgs) -> Result<(), Failure> {
             Err(Failure::Interrupted)
         }
         _ if result.conforms() => Ok(()),
+        // As where `train` opens a device: the settings are at fault, and nothing was tried.
+        _ if result.not_opened.is_some_and(|e| matches!(e.code, Code::SETTINGS | Code::UNSUPPORTED)) => {
+            Err(Failure::Said(2))
+        }
         _ => Err(Failure::Said(1)),
     }
 }

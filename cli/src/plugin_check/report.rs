@@ -27,7 +27,7 @@ fn one_line(text: &str) -> String {
 pub fn text(report: &Report) -> String {
     let (name, firmware) = &report.device;
     let count = |verdict| report.count(verdict);
-    let said = match (report.conforms(), name.is_empty()) {
+    let said = match (report.conforms(), report.not_opened.is_some()) {
         (_, true) => "the device could not be opened".to_owned(),
         (true, false) => format!("`{}` ({}) conforms", one_line(name), one_line(firmware)),
         (false, false) => format!("`{}` ({}) does not conform", one_line(name), one_line(firmware)),

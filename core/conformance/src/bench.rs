@@ -253,13 +253,9 @@ impl Bench {
     }
 
     fn write_once(&mut self, params: &[f64]) -> Result<Vec<f64>> {
-        let seconds = self.write_seconds(params);
-        self.time_s += seconds;
+        self.time_s += self.write_seconds(params);
         let call = self.fresh();
-        let begun = Instant::now();
-        let applied = self.write_as(params, &call)?;
-        self.writing.add(begun.elapsed().as_secs_f64(), seconds);
-        Ok(applied)
+        self.write_as(params, &call)
     }
 
     /// Programs exactly these parameters under this identity. As everywhere, what may be sent again is.
@@ -285,9 +281,13 @@ impl Bench {
 
     fn try_write(&mut self, params: &[f64], call: &Call) -> Result<Vec<f64>> {
         self.writes += 1;
+        let seconds = self.write_seconds(params);
         self.held = None;
         let n = self.descriptor.n_params();
+        let begun = Instant::now();
         let applied = self.call("write_params", self.descriptor.timeouts.write_s, |d| d.write_params(params, call))?;
+        // Of calls that failed nothing is learnt here: a time-out takes what it takes.
+        self.writing.add(begun.elapsed().as_secs_f64(), seconds);
         let values: Vec<f64> = applied.values.into();
         if values.len() != n {
             let message = format!("{} values applied, expected {n}", values.len());

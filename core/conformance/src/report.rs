@@ -98,6 +98,8 @@ pub struct Finding {
 pub struct Report {
     /// What the device is called, and its firmware: empty if it could not be opened.
     pub device: (String, String),
+    /// Why it could not be opened.
+    pub not_opened: Option<PluginError>,
     /// The checks in order.
     pub findings: Vec<Finding>,
     /// Vectors that were sent.

@@ -5,7 +5,7 @@ use crate::{
     checks,
     report::{Finding, Outcome, Report},
 };
-use blackbeam_plugin::{DevicePlugin, Plugin, SafeState, guard::guard};
+use blackbeam_plugin::{DevicePlugin, Plugin, PluginError, SafeState, guard::guard};
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -94,6 +94,7 @@ impl Watch {
 /// What the thread of the checks says.
 pub(crate) enum Said {
     Device(String, String),
+    NotOpened(PluginError),
     Found(Finding),
 }
 
@@ -113,6 +114,7 @@ pub fn run(
     let end = loop {
         match receiver.recv_timeout(LOOK) {
             Ok(Said::Device(name, firmware)) => report.device = (name, firmware),
+            Ok(Said::NotOpened(error)) => report.not_opened = Some(error),
             Ok(Said::Found(finding)) => add(&mut report, finding, &mut on),
             Err(RecvTimeoutError::Disconnected) if watch.stopped() => break End::Stopped,
             Err(RecvTimeoutError::Disconnected) => break End::Done,
@@ -162,6 +164,7 @@ fn work(plugin: Box<dyn DevicePlugin>, options: Options, watch: &Arc<Watch>, to:
         Ok(bench) => bench,
         Err(error) => {
             let outcome = Outcome::fail(error.to_string(), "a device that opens", "see what the error says");
+            say(Said::NotOpened(error));
             say(Said::Found(Finding { id: checks::OPEN, outcome, vectors: 0, writes: 0, seconds: 0.0 }));
             return;
         }

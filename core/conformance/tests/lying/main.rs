@@ -234,6 +234,7 @@ fn a_device_that_does_not_open_is_a_failed_check() {
     let (report, end) = tried(Lie::NoOpen);
     assert_eq!((end, with(&report, Verdict::Fail)), (End::Done, vec!["open"]));
     assert!(report.findings[0].outcome.measured.contains("nobody there"));
+    assert_eq!(report.not_opened.map(|error| error.code), Some(blackbeam_plugin::Code::IO));
 }
 
 #[test]
