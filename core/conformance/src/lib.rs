@@ -13,6 +13,7 @@
 
 mod bench;
 mod checks;
+mod inputs;
 mod measure;
 mod report;
 mod sending;

@@ -1,10 +1,7 @@
 //! Parameters: units, rounding, clamping, actuators.
 
 use super::{Check, list, short};
-use crate::{
-    bench::{Bench, span},
-    report::Outcome,
-};
+use crate::{bench::Bench, inputs::span, report::Outcome};
 use blackbeam_plugin::{AtRange, Parameter, ParameterKind, Result};
 
 pub(super) const CHECKS: &[Check] = &[

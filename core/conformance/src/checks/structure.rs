@@ -2,7 +2,8 @@
 
 use super::{Check, list, short};
 use crate::{
-    bench::{Bench, ROWS, span},
+    bench::{Bench, ROWS},
+    inputs::span,
     measure::{FACTOR, rms},
     report::Outcome,
 };
