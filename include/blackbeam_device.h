@@ -427,7 +427,7 @@ typedef struct bb_write {
     uint64_t struct_size;
     /** Identity of the write. */
     const bb_call *call;
-    /** The nominal set-points, in the units of the descriptor. */
+    /** The nominal set-points, in the units of the descriptor. All are finite; they may be out of range. */
     const double *params;
     /** How many: n_params of the descriptor. */
     uint64_t n_params;
@@ -451,7 +451,7 @@ typedef struct bb_query {
     const bb_call *call;
     /** Number of vectors, at least 1 and at most max_batch. */
     uint64_t rows;
-    /** The vectors [rows, width of the input], row by row, of the descriptor's dtype. */
+    /** The vectors [rows, width of the input], row by row, of the descriptor's dtype. All numbers are finite. */
     const void *input;
     /** Out: the answers [rows, width of the output], row by row, of the same dtype. */
     void *output;

@@ -49,7 +49,7 @@ pub enum Command {
         #[arg(long, value_name = "LIBRARY", conflicts_with = "memory")]
         load: Option<PathBuf>,
     },
-    /// Plugin libraries: begin one, make them known, list them.
+    /// Plugin libraries: begin one, check a device, make them known, list them.
     Plugin {
         /// What to do.
         #[command(subcommand)]
@@ -418,6 +418,8 @@ pub enum PluginCommand {
         #[arg(long, value_name = "DIR")]
         blackbeam: Option<PathBuf>,
     },
+    /// Try what a device promises: its description, answers, limits, safe state, state, wrong calls.
+    Check(PluginCheckArgs),
     /// Load a library once and store its hash, manifests and settings schemas in plugins.lock.
     Add {
         /// The shared library.
@@ -432,6 +434,31 @@ pub enum PluginCommand {
         #[arg(long, value_name = "DIR", default_value = ".")]
         dir: PathBuf,
     },
+}
+
+/// Arguments of `plugin check`.
+///
+/// Opens the device, sends it a few hundred vectors, and leaves it in its safe state. A library that is named here is loaded, whether
+/// or not it is in plugins.lock. Exit code 1 if a check fails, 2 if there is nothing to be checked.
+#[derive(clap::Args)]
+pub struct PluginCheckArgs {
+    /// The shared library, or a device description (.yml, .yaml, .json).
+    pub target: PathBuf,
+    /// Settings that the device is opened with; of a description: settings of its circuit.
+    #[arg(long, value_name = "JSON")]
+    pub settings: Option<String>,
+    /// Which device of the library, if it has several.
+    #[arg(long, value_name = "NAME")]
+    pub plugin: Option<String>,
+    /// Send nothing out of range, neither parameters nor inputs: for hardware whose driver may not clamp yet.
+    #[arg(long)]
+    pub in_range: bool,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+    /// How it is opened.
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 /// Languages of device libraries.

@@ -9,6 +9,7 @@ mod circuit;
 mod compare;
 mod device_host;
 mod plugin;
+mod plugin_check;
 mod plugin_new;
 mod progress;
 mod serve;

@@ -1,6 +1,6 @@
 //! `blackbeam plugin`.
 
-use crate::{Failure, args::PluginCommand, device_host::try_to_load, plugin_new, print};
+use crate::{Failure, args::PluginCommand, device_host::try_to_load, plugin_check, plugin_new, print};
 use blackbeam_plugin::Manifest;
 use blackbeam_runtime::host::{LockFile, Registry};
 use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
@@ -10,6 +10,7 @@ use std::path::Path;
 pub fn run(command: &PluginCommand) -> Result<(), Failure> {
     match command {
         PluginCommand::New { name, lang, dir, blackbeam } => plugin_new::run(name, *lang, dir, blackbeam.as_deref()),
+        PluginCommand::Check(arguments) => plugin_check::run(arguments),
         PluginCommand::Add { library, dir } => add(library, dir),
         PluginCommand::List { dir } => list(dir),
     }

@@ -382,11 +382,78 @@ fn trains(place: &Place, library: &str) {
     let library = if cfg!(target_os = "macos") { library.replace(".so", ".dylib") } else { library.to_owned() };
     let added = run(&format!("plugin add {library}")).done();
     assert!(added.stdout.contains("device `thermal_mesh`"), "{}", added.stdout);
+    // It keeps what it promises, and nothing is to be warned of.
+    let checked = run(&format!("plugin check {library}")).done().stdout;
+    assert!(checked.contains("0 warn, 0 fail"), "{checked}");
     assert_eq!(run("check experiment.yaml").done().stderr, "");
     run("train experiment.yaml --out out --quiet").done();
     assert_eq!(place.finished("thermal_mesh/out").summary()["status"], "done");
     run("check experiment.yaml --set devices.dev.source.settings.gian=2").ends(2, &["did you mean `gain`?"]);
     run("train experiment.yaml --out bad --set devices.dev.source.settings.gain=0").ends(2, &["gain"]);
+}
+
+/// A served instrument behind its driver keeps what it promises, whatever is mended on the way; one that clamps does not.
+#[test]
+fn instruments_are_checked() {
+    if !compiler("cc") {
+        return;
+    }
+    let place = Place::new();
+    driver(&place);
+    device(&place, "typical");
+    let check = |served: &Served| {
+        let mut command = place.command("plugin check libscpi.so --settings");
+        command.arg(format!(r#"{{"device": "{}", "timeout_s": 0.5}}"#, served.setting()));
+        Finished::new("plugin check libscpi.so", command.output().unwrap())
+    };
+    for (fault, word) in
+        [("busy/7", "0 warn, 0 fail"), ("hang@40", "1 calls failed"), ("slip@20", "FRAME_SLIP"), ("drop/30", "IO: ")]
+    {
+        let served = Served::on_a_free_port(&place, &format!("--fault {fault}"));
+        let checked = check(&served).done();
+        assert!(checked.stdout.contains(word), "{fault}: no `{word}` in {}", checked.stdout);
+        assert_eq!(served.ask("SYST:SAFE?"), "1", "{fault}: it is left in its safe state");
+    }
+    let served = Served::on_a_free_port(&place, "--clamp 1:2");
+    let failed = check(&served).ends(1, &[]).stdout;
+    assert!(failed.contains("fail     parameters.applied"), "{failed}");
+    assert_eq!(served.ask("SYST:SAFE?"), "1");
+}
+
+/// Ctrl-C leaves the instrument in its safe state.
+#[test]
+fn a_check_can_be_stopped() {
+    if !compiler("cc") {
+        return;
+    }
+    let place = Place::new();
+    driver(&place);
+    device(&place, "typical");
+    let served = Served::on_a_free_port(&place, "--latency 0.02");
+    place.write("settings", format!(r#"{{"device":"{}"}}"#, served.setting()));
+    let settings = place.read("settings");
+    let mut running = place.start(&format!("plugin check libscpi.so --settings {settings}"));
+    assert!(running.until(|| served.ask("SYST:SAFE?") == "0"), "it ended before anything was written");
+    running.signal("INT");
+    running.finish().ends(130, &["stopped"]);
+    assert_eq!(served.ask("SYST:SAFE?"), "1");
+}
+
+/// A library in C that does not clamp, and says so.
+#[test]
+fn a_library_that_does_not_clamp_is_found() {
+    if !compiler("cc") {
+        return;
+    }
+    let place = Place::new();
+    let source = Path::new(ROOT).join("tests/fixtures/c/device.c");
+    let mut command = Command::new("cc");
+    command.args(["-std=c99", "-fPIC", "-shared", "-I"]).arg(Path::new(ROOT).join("include")).arg(source);
+    succeeds(command.arg("-o").arg(place.path("gain.so")));
+    let failed = place.run("plugin check gain.so").ends(1, &[]).stdout;
+    assert!(failed.contains("fail     parameters.clamped       `gain`: 2.4 asked, 2.4 applied"), "{failed}");
+    assert!(failed.contains("do: clamp in the driver"), "{failed}");
+    place.run("plugin check gain.so --in-range").done();
 }
 
 /// The families that come with Blackbeam can all be served.

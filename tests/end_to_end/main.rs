@@ -21,6 +21,7 @@ mod ledger;
 mod methods;
 mod networks;
 mod on_device;
+mod plugin_check;
 mod plugins;
 mod reproducible;
 mod resume;

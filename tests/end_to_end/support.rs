@@ -219,7 +219,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    fn new(arguments: &str, output: Output) -> Self {
+    pub fn new(arguments: &str, output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let (stdout, stderr) = (text(output.stdout), text(output.stderr));
         Finished { arguments: arguments.to_owned(), code: output.status.code(), stdout, stderr }

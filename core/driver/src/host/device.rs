@@ -83,12 +83,24 @@ impl CDevice {
         }
     }
 
+    /// The header promises libraries between one row and max_batch.
+    fn rows_fit(&self, rows: usize) -> Result<()> {
+        let most = self.descriptor.max_batch;
+        if rows > 0 && (most == 0 || rows <= most) {
+            return Ok(());
+        }
+        let most = if most == 0 { String::new() } else { format!(" to {most}") };
+        Err(shape(format!("{rows} rows in one call, expected 1{most}")))
+    }
+
     fn ask(&mut self, x: ArrayView<'_>, mut y: ArrayViewMut<'_>, of: &Call, backward: bool) -> Result<()> {
         let widths = [self.descriptor.input.width, self.descriptor.output.width];
         let [from, to] = if backward { [widths[1], widths[0]] } else { widths };
         let rows = x.dim(0);
         fits(x.shape(), &[rows, from])?;
         fits(y.shape(), &[rows, to])?;
+        self.rows_fit(rows)?;
+        sent_finite(&x)?;
         let function = match backward {
             true => self.functions.query_backward.ok_or_else(|| absent("query_backward"))?,
             false => self.functions.query,
@@ -118,6 +130,11 @@ impl Device for CDevice {
 
     fn write_params(&mut self, params: &[f64], of: &Call) -> Result<Applied> {
         fits(&[params.len()], &[self.descriptor.n_params()])?;
+        if let Some(i) = params.iter().position(|v| !v.is_finite()) {
+            // Never sent: what hardware makes of it nobody knows.
+            let message = format!("parameter {i} is {}, expected a finite number", params[i]);
+            return Err(PluginError::new(Code::NONFINITE, message));
+        }
         let of = call_to_c(of);
         let mut applied = vec![f64::NAN; params.len()];
         let mut write = table::Write {
@@ -168,11 +185,17 @@ impl Device for CDevice {
         fits(x.shape(), &[rows, self.descriptor.input.width])?;
         fits(y.shape(), &[sets.len(), rows, d_out])?;
         fits(&[calls.len()], &[sets.len()])?;
+        self.rows_fit(rows)?;
+        sent_finite(&x)?;
         let mut params = Vec::with_capacity(sets.len() * n);
         for set in sets {
             let mut one = bases[usize::from(set.base == Base::Previous)].to_vec();
             set.expand(&mut one)?;
             fits(&[one.len()], &[n])?;
+            if let Some(i) = one.iter().position(|v| !v.is_finite()) {
+                let message = format!("parameter {i} of a set is {}, expected a finite number", one[i]);
+                return Err(PluginError::new(Code::NONFINITE, message));
+            }
             params.extend_from_slice(&one);
         }
         let calls: Vec<table::Call> = calls.iter().map(call_to_c).collect();
@@ -431,6 +454,16 @@ fn whole(what: &str, written: u64, expected: usize) -> Result<()> {
     Err(shape(format!(
         "{what} says that it filled {written} numbers of {expected}: a short or broken answer is not data"
     )))
+}
+
+/// What is not finite is never sent: a driver that clamps would make a number of it.
+fn sent_finite(x: &ArrayView<'_>) -> Result<()> {
+    let bad = match x.dtype() {
+        Dtype::F64 => x.as_f64()?.iter().position(|v| !v.is_finite()),
+        Dtype::F32 => x.as_f32()?.iter().position(|v| !v.is_finite()),
+    };
+    let message = |i| format!("element {i} of {} that is to be sent is not finite", x.len());
+    bad.map_or(Ok(()), |i| Err(PluginError::new(Code::NONFINITE, message(i))))
 }
 
 fn finite(what: &str, y: &mut ArrayViewMut<'_>) -> Result<()> {

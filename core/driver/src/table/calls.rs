@@ -35,7 +35,7 @@ interface! {
         struct_size: u64,
         /// Identity of the write.
         call: *const Call,
-        /// The nominal set-points, in the units of the descriptor.
+        /// The nominal set-points, in the units of the descriptor. All are finite; they may be out of range.
         params: *const f64,
         /// How many: n_params of the descriptor.
         n_params: u64,
@@ -57,7 +57,7 @@ interface! {
         call: *const Call,
         /// Number of vectors, at least 1 and at most max_batch.
         rows: u64,
-        /// The vectors [rows, width of the input], row by row, of the descriptor's dtype.
+        /// The vectors [rows, width of the input], row by row, of the descriptor's dtype. All numbers are finite.
         input: *const c_void,
         /// Out: the answers [rows, width of the output], row by row, of the same dtype.
         output: *mut c_void,

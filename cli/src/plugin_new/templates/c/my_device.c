@@ -52,6 +52,7 @@ static bb_status device_describe(bb_device *device, bb_descriptor *d, bb_error *
     d->noise = 0.0; /* relative to full scale; negative if you do not know */
     d->n_params = N_PARAMS;
     if (BB_HAS(bb_descriptor, d, timeouts)) {
+        d->timeouts.open_s = 5.0;
         d->timeouts.write_s = 1.0;
         d->timeouts.query_s = 1.0;
     }
@@ -103,7 +104,7 @@ static bb_status device_query(bb_device *device, bb_query *query, bb_error *erro
         for (i = 0; i < N; i++) {
             double sum = 0.0;
             for (j = 0; j < N; j++)
-                sum += device->w[N * i + j] * x[N * row + (uint64_t)j];
+                sum += device->w[N * i + j] * fmin(1.0, fmax(-1.0, x[N * row + (uint64_t)j]));
             y[N * row + (uint64_t)i] = device->gain * sum;
         }
     pthread_mutex_unlock(&device->mutex);

@@ -47,7 +47,7 @@ public:
         for (std::size_t i = 0; i < N; i++) {
             double sum = 0.0;
             for (std::size_t j = 0; j < N; j++)
-                sum += w_[N * i + j] * x[j];
+                sum += w_[N * i + j] * std::clamp(x[j], -1.0, 1.0);
             y[i] = gain_ * sum;
         }
     }
@@ -110,6 +110,7 @@ bb_status device_describe(bb_device *, bb_descriptor *d, bb_error *error) {
         d->noise = 0.0; // relative to full scale; negative if you do not know
         d->n_params = N_PARAMS;
         if (BB_HAS(bb_descriptor, d, timeouts)) {
+            d->timeouts.open_s = 5.0;
             d->timeouts.write_s = 1.0;
             d->timeouts.query_s = 1.0;
         }

@@ -61,7 +61,7 @@ impl Device for MyDevice {
             timing: Timing::default(),
             energy: Energy::default(),
             limits: Limits::default(),
-            timeouts: Timeouts::default(),
+            timeouts: Timeouts { open_s: 5.0, write_s: 1.0, query_s: 1.0, calibrate_s: 0.0 },
         }
     }
 
@@ -76,7 +76,7 @@ impl Device for MyDevice {
     fn query(&mut self, x: ArrayView<'_>, mut y: ArrayViewMut<'_>, _: &Call) -> Result<()> {
         for (y, x) in y.as_f64()?.chunks_mut(N).zip(x.as_f64()?.chunks(N)) {
             for (y, w) in y.iter_mut().zip(self.w.chunks(N)) {
-                *y = self.gain * w.iter().zip(x).map(|(w, x)| w * x).sum::<f64>();
+                *y = self.gain * w.iter().zip(x).map(|(w, x)| w * x.clamp(-1.0, 1.0)).sum::<f64>();
             }
         }
         Ok(())

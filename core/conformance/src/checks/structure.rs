@@ -1,0 +1,174 @@
+//! What the device says of the function that it computes.
+
+use super::{Check, list, short};
+use crate::{
+    bench::{Bench, ROWS},
+    inputs::span,
+    measure::{FACTOR, rms},
+    report::Outcome,
+};
+use blackbeam_plugin::{Matrix, Result, can, structure};
+use std::collections::BTreeSet;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check { id: "structure.linear", asks: true, run: linear },
+    Check { id: "structure.passive", asks: true, run: passive },
+    Check { id: "structure.local", asks: true, run: local },
+    Check { id: "structure.magnitude", asks: true, run: magnitude },
+    Check { id: "structure.reciprocal", asks: true, run: reciprocal },
+];
+
+/// Most inputs that are lit alone.
+const MOST_INPUTS: usize = 64;
+/// Parameters of which each is moved by itself.
+const MOST_MOVED: usize = 3;
+
+fn declared(bench: &Bench, bit: u64, name: &str) -> Option<Outcome> {
+    (!bench.descriptor.has(bit)).then(|| Outcome::skipped(format!("{name} is not promised")))
+}
+
+fn scaled(x: &Matrix, factor: f64) -> Matrix {
+    Matrix::new(x.rows, x.columns, x.data.iter().map(|v| factor * v).collect())
+}
+
+fn linear(bench: &mut Bench) -> Result<Outcome> {
+    if let Some(skipped) = declared(bench, structure::LINEAR_IN_X, "LINEAR_IN_X") {
+        return Ok(skipped);
+    }
+    let (low, high) = bench.input_range();
+    if low > 0.0 || high < 0.0 {
+        return Ok(Outcome::skipped(format!("inputs from {low} to {high} cannot be added up")));
+    }
+    let noise = bench.noise()?;
+    // Halves, so that the sum stays within the range.
+    let (a, b) = (scaled(&bench.inputs("linear a", ROWS), 0.5), scaled(&bench.inputs("linear b", ROWS), 0.5));
+    let sum = Matrix::new(a.rows, a.columns, a.data.iter().zip(&b.data).map(|(a, b)| a + b).collect());
+    let (ya, yb, ys) = (bench.query(&a)?, bench.query(&b)?, bench.query(&sum)?);
+    let whole = bench.query(&scaled(&a, 2.0))?;
+    let dark = bench.query(&Matrix::zeros(1, a.columns))?;
+    let superposed = rms(ys.data.iter().zip(&ya.data).zip(&yb.data).map(|((s, a), b)| s - a - b));
+    let doubled = rms(whole.data.iter().zip(&ya.data).map(|(whole, half)| whole - 2.0 * half));
+    let dark = rms(dark.data.iter().copied());
+    let bounds = [noise.of_sum(3.0, 3.0), noise.of_sum(5.0, 5.0), noise.of_sum(1.0, 1.0)].map(|bound| FACTOR * bound);
+    let residuals = [("f(a + b) - f(a) - f(b)", superposed), ("f(2 a) - 2 f(a)", doubled), ("f(0)", dark)];
+    let said: Vec<String> = residuals.iter().map(|(what, r)| format!("{what}: {}", short(*r))).collect();
+    let good = residuals.iter().zip(bounds).all(|((_, residual), bound)| *residual <= bound);
+    let [superposed, doubled, dark] = bounds.map(short);
+    let expected = format!("at most {superposed}, {doubled}, {dark} (rms), by noise, converters and rounding");
+    let advice = "leave LINEAR_IN_X out, or take away what is added (dark counts, an offset) and what saturates";
+    Ok(Outcome::of(good, said.join("; "), expected, advice))
+}
+
+/// One input lit alone with the field, or the power, 1: then the bound is 1 whether inputs and answers are fields or powers.
+fn passive(bench: &mut Bench) -> Result<Outcome> {
+    if let Some(skipped) = declared(bench, structure::PASSIVE, "PASSIVE") {
+        return Ok(skipped);
+    }
+    let noise = bench.noise()?;
+    let (_, high) = bench.input_range();
+    if high <= 0.0 {
+        return Ok(Outcome::skipped("inputs are not positive: fields and powers cannot be told from other codes"));
+    }
+    let (input, output) = (bench.descriptor.input, bench.descriptor.output);
+    let pitch = if input.complex { 2 } else { 1 };
+    let lit = (input.width / pitch).min(MOST_INPUTS);
+    let level = high.min(1.0);
+    // Below 1 powers are less than fields, so that fields are the bound.
+    let bound = level.max(level * level);
+    let mut x = Matrix::zeros(lit, input.width);
+    (0..lit).for_each(|row| x[(row, row * (input.width / pitch) / lit * pitch)] = level);
+    let y = in_parts(bench, &x)?;
+    let magnitude = |pair: &[f64]| pair.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let width = if output.complex { 2 } else { 1 };
+    let most = y.data.chunks(width).map(magnitude).fold(0.0, f64::max);
+    let slack = noise.largest_difference();
+    let measured = format!("{} at most, of {lit} inputs lit alone with {}", short(most), short(level));
+    let expected = format!("at most {} (noise and rounding: {})", short(bound), short(slack));
+    let advice = "leave PASSIVE out if there is gain; else divide source power and responsivity out of the answers";
+    Ok(Outcome::of(most <= bound + slack, measured, expected, advice))
+}
+
+/// Sends a batch in parts that the device takes.
+fn in_parts(bench: &mut Bench, x: &Matrix) -> Result<Matrix> {
+    let most = match bench.descriptor.max_batch {
+        0 => x.rows,
+        most => most,
+    };
+    let mut y = Vec::with_capacity(x.rows * bench.descriptor.output.width);
+    for part in x.data.chunks(most * x.columns) {
+        let part = Matrix::new(part.len() / x.columns, x.columns, part.to_vec());
+        y.extend_from_slice(&bench.query(&part)?.data);
+    }
+    Ok(Matrix::new(x.rows, bench.descriptor.output.width, y))
+}
+
+fn local(bench: &mut Bench) -> Result<Outcome> {
+    if let Some(skipped) = declared(bench, structure::LOCAL, "LOCAL") {
+        return Ok(skipped);
+    }
+    let noise = bench.noise()?;
+    let x = bench.extremes("local");
+    bench.rest();
+    let base = bench.query(&x)?;
+    let width = if bench.descriptor.output.complex { 2 } else { 1 };
+    let mut problems = Vec::new();
+    let chosen = bench.some(MOST_MOVED, |p| span(p) > 0.0);
+    for &i in &chosen {
+        let params = super::parameters::moved(bench, i, 0.25);
+        bench.write(&params)?;
+        bench.rest();
+        let y = bench.query(&x)?;
+        let outputs: BTreeSet<usize> = noise.moved(&base, &y).into_iter().map(|output| output / width).collect();
+        if outputs.len() > 1 {
+            problems.push(format!("`{}` moves {} outputs", bench.descriptor.parameters[i].name, outputs.len()));
+        }
+    }
+    let good = problems.is_empty();
+    let measured = if good { format!("{} parameters move one output each", chosen.len()) } else { list(&problems) };
+    let advice = "leave LOCAL out: crosstalk and shared light make a parameter act on more than one entry";
+    Ok(Outcome::of(good, measured, "each parameter moves one output at most", advice))
+}
+
+fn magnitude(bench: &mut Bench) -> Result<Outcome> {
+    if let Some(skipped) = declared(bench, structure::MAGNITUDE, "MAGNITUDE") {
+        return Ok(skipped);
+    }
+    let noise = bench.noise()?;
+    let x = bench.inputs("magnitude", ROWS);
+    let y = bench.query(&x)?;
+    let least = y.data.iter().copied().fold(f64::INFINITY, f64::min);
+    let slack = noise.largest_difference();
+    let measured = format!("the least answer is {}", short(least));
+    let expected = format!("magnitudes: not below 0 (noise and rounding: {})", short(slack));
+    Ok(Outcome::of(least >= -slack, measured, expected, "leave MAGNITUDE out, or give magnitudes"))
+}
+
+/// Light sent backwards sees the transpose: u . (A x) = (u A) . x.
+fn reciprocal(bench: &mut Bench) -> Result<Outcome> {
+    if !bench.descriptor.can(can::BACKWARD) {
+        return Ok(Outcome::skipped("light cannot be sent backwards (`can` has no BACKWARD)"));
+    }
+    if let Some(skipped) = declared(bench, structure::LINEAR_IN_X, "LINEAR_IN_X") {
+        return Ok(skipped);
+    }
+    let noise = bench.noise()?;
+    let x = bench.inputs("reciprocal", ROWS);
+    let (low, high) = bench.input_range();
+    let mut u = bench.cotangents("reciprocal", x.rows, bench.descriptor.output.width);
+    // What goes in backwards goes through the same encoder.
+    u.data.iter_mut().for_each(|v| *v = (*v * low.abs().max(high.abs()).min(1.0)).clamp(low, high));
+    let (y, back, again) = (bench.query(&x)?, bench.query_backward(&u)?, bench.query_backward(&u)?);
+    let back_std = rms(back.data.iter().zip(&again.data).map(|(a, b)| a - b)) / 2f64.sqrt();
+    let dot = |a: &Matrix, b: &Matrix, row: usize| a.row(row).iter().zip(b.row(row)).map(|(a, b)| a * b).sum::<f64>();
+    let residual = rms((0..x.rows).map(|row| dot(&u, &y, row) - dot(&back, &x, row)));
+    let size = rms((0..x.rows).map(|row| dot(&u, &y, row)));
+    let (u_rms, x_rms) = (rms(u.data.iter().copied()), rms(x.data.iter().copied()));
+    let of = |noise: f64, other: f64, width: usize| noise * other * (width as f64).sqrt();
+    let (d_in, d_out) = (x.columns, y.columns);
+    let forward = noise.of_sum(1.0, 1.0);
+    let backward = (back_std.powi(2) + noise.output_step.powi(2) + noise.input_step.powi(2)).sqrt() + noise.rounding;
+    let bound = 4.0 * (of(forward, u_rms, d_out).powi(2) + of(backward, x_rms, d_in).powi(2)).sqrt();
+    let measured = format!("u . (A x) and (u A) . x differ by {} (rms); they are {}", short(residual), short(size));
+    let advice = "`query_backward` gives y A: check the order of the ports, and conjugation";
+    Ok(Outcome::of(residual <= bound, measured, format!("at most {}, by noise", short(bound)), advice))
+}
