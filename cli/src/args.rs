@@ -456,6 +456,9 @@ pub struct PluginCheckArgs {
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
+    /// Load the library into this process, for a debugger: what crashes it is the end of the command.
+    #[arg(long)]
+    pub in_process: bool,
     /// How it is opened.
     #[command(flatten)]
     pub reading: Reading,

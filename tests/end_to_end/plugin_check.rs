@@ -1,6 +1,10 @@
 //! `blackbeam plugin check`: what a device promises, tried on it.
 
-use crate::support::{Finished, Place, ROOT, library};
+use crate::{
+    instruments::compiler,
+    isolation::driver,
+    support::{Finished, Place, ROOT, library},
+};
 use serde_json::Value;
 use std::path::Path;
 
@@ -119,4 +123,25 @@ fn what_cannot_be_checked_is_refused() {
         "{}",
         refused.stdout
     );
+}
+
+/// A library that crashes is a breach: where is said, and the hardware is left safe.
+#[test]
+fn a_library_that_crashes_does_not_take_the_check_with_it() {
+    if !compiler("cc") {
+        return;
+    }
+    let place = Place::new();
+    driver(&place, "cc");
+    for (fault, words) in [("segfault", "crashed its process (signal 11)"), ("exit", "ended its process with code 7")] {
+        let (log, marker) = (place.path("log"), place.path(fault));
+        let settings = serde_json::json!({"fault": fault, "when": "query", "call": 40, "marker": marker, "log": log});
+        let failed = check(&place, &place.path("libfaulty.so"), "", &settings.to_string());
+        let failed = failed.ends(1, &[words, "in the check after `", "opened again and is in its safe state"]);
+        assert!(failed.stdout.contains("pass     descriptor.ports"), "{}", failed.stdout);
+        assert!(std::fs::read_to_string(&log).unwrap().ends_with('s'));
+        std::fs::remove_file(&marker).unwrap();
+        let failed = check(&place, &place.path("libfaulty.so"), "--json", &settings.to_string()).ends(1, &[]);
+        assert_eq!(results(&failed)["conforms"], false);
+    }
 }

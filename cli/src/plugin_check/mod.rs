@@ -1,5 +1,6 @@
 //! `blackbeam plugin check`: what a device promises, tried on it.
 
+mod apart;
 mod report;
 mod source;
 
@@ -20,6 +21,9 @@ pub fn run(args: &PluginCheckArgs) -> Result<(), Failure> {
         threads: 1,
         ideal: args.reading.ideal,
     };
+    if let (Some(device), false) = (&found.library_device, args.in_process) {
+        return apart::run(args, device, &open);
+    }
     let watch = Arc::new(Watch::default());
     stop_on_signals(&watch)?;
     let options = Options { open, simulated: found.simulated, in_range: args.in_range };

@@ -1,6 +1,6 @@
 //! What is checked: a device of a library, or a described one.
 
-use crate::{Failure, args::PluginCheckArgs, say};
+use crate::{Failure, args::PluginCheckArgs, device_host::try_to_load, say};
 use blackbeam_netlist::{ReadOptions, circuit::Circuit};
 use blackbeam_optics::Simulator;
 use blackbeam_plugin::{Code, Device, DevicePlugin, Kind, Manifest, Open, PluginError, Result as Answer};
@@ -19,6 +19,8 @@ pub struct Found {
     pub seed: u64,
     /// It is a simulator of Blackbeam's.
     pub simulated: bool,
+    /// Name of the device, if it is one of a library.
+    pub library_device: Option<String>,
 }
 
 /// Finds it. A library that is named here is loaded, as by `plugin add`.
@@ -48,13 +50,16 @@ fn described(args: &PluginCheckArgs, settings: &Map<String, Value>) -> Result<Fo
     // What cannot be simulated is wrong in the file, and nothing has been tried.
     let refused = |e: PluginError| Failure::Input(format!("{}: {}", args.target.display(), e.message));
     drop(Simulator::open(&circuit, seed, 1).map_err(refused)?);
-    Ok(Found { plugin: Box::new(Described(Box::new(circuit))), seed, simulated: true })
+    Ok(Found { plugin: Box::new(Described(Box::new(circuit))), seed, simulated: true, library_device: None })
 }
 
 fn loaded(args: &PluginCheckArgs) -> Result<Found, Failure> {
     let input = |e: HostError| Failure::Input(e.to_string());
     if let Some(preset) = &args.reading.preset {
         return Err(Failure::Input(format!("--preset {preset} is for device descriptions")));
+    }
+    if !args.in_process {
+        try_to_load(&args.target)?;
     }
     let mut registry = Registry::new().map_err(input)?;
     let library = registry.load(&args.target).map_err(input)?;
@@ -70,9 +75,10 @@ fn loaded(args: &PluginCheckArgs) -> Result<Found, Failure> {
         }
     };
     registry.find(Kind::Device, &name, Some(&args.target)).map_err(input)?;
+    let library_device = Some(name.clone());
     let plugin = Loaded { registry, path: args.target.clone(), name };
     let seed = args.reading.seed.unwrap_or(0);
-    Ok(Found { plugin: Box::new(plugin), seed, simulated: false })
+    Ok(Found { plugin: Box::new(plugin), seed, simulated: false, library_device })
 }
 
 /// A device of a library.

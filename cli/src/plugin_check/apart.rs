@@ -1,0 +1,72 @@
+//! The same command in a process of its own: a library that crashes is a breach, not the end of the command.
+
+use crate::{Failure, args::PluginCheckArgs, print, say};
+use blackbeam_plugin::Open;
+use blackbeam_runtime::host::Isolation;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::process::ExitStatusExt,
+    process::{Command, Stdio},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+/// The option that says that this process is the one.
+const HERE: &str = "--in-process";
+
+/// Runs `blackbeam` again with the arguments of this process, and ends as it ends. `device` is the one that is checked.
+pub fn run(args: &PluginCheckArgs, device: &str, open: &Open) -> Result<(), Failure> {
+    let cannot =
+        |error: std::io::Error| Failure::Run(format!("the check cannot be run in a process of its own: {error}"));
+    // The process has the same terminal, and stops by itself.
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false))).map_err(cannot)?;
+    }
+    let isolation = Isolation::by_this_program().map_err(cannot)?;
+    let mut child = Command::new(isolation.program())
+        .args(std::env::args_os().skip(1))
+        .arg(HERE)
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(cannot)?;
+    let mut last = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            print(&format!("{line}\n"))?;
+            last = line;
+        }
+    }
+    let status = child.wait().map_err(cannot)?;
+    let Some(signal) = status.signal() else {
+        return match status.code() {
+            Some(0) => Ok(()),
+            Some(code @ (1 | 2 | 130)) => Err(Failure::Said(code as u8)),
+            code => {
+                Err(ended(args, device, open, (&format!("ended its process with code {}", code.unwrap_or(-1)), &last)))
+            }
+        };
+    };
+    Err(ended(args, device, open, (&format!("crashed its process (signal {signal})"), &last)))
+}
+
+/// The library has ended the process: brings the device to its safe state in another one, and says so.
+fn ended(args: &PluginCheckArgs, device: &str, open: &Open, (how, last): (&str, &str)) -> Failure {
+    let opened = Isolation::by_this_program()
+        .map_err(|e| e.to_string())
+        .and_then(|isolation| isolation.open_unverified(&args.target, device, open).map_err(|e| e.to_string()));
+    let safe = opened.and_then(|mut device| device.safe_state().map_err(|e| e.to_string()));
+    let left = match safe {
+        Ok(()) => "It was opened again and is in its safe state".to_owned(),
+        Err(error) => format!("It could NOT be brought to its safe state ({error}): see to it by hand"),
+    };
+    if args.json {
+        let found = serde_json::json!({"target": args.target, "conforms": false, "crashed": how, "left": left});
+        return match print(&format!("{found}\n")) {
+            Ok(()) => Failure::Said(1),
+            Err(error) => error,
+        };
+    }
+    let after = last.split_whitespace().nth(1).map(|id| format!(" in the check after `{id}`")).unwrap_or_default();
+    say(&format!("error: {} {how}{after}. {left}", args.target.display()));
+    Failure::Said(1)
+}
