@@ -3,12 +3,13 @@
 use crate::{Failure, args::PluginCheckArgs, print, say};
 use blackbeam_plugin::Open;
 use blackbeam_runtime::host::Isolation;
+use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::{
     io::{BufRead, BufReader},
-    os::unix::process::ExitStatusExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     process::{Command, Stdio},
-    sync::{Arc, atomic::AtomicBool},
+    thread,
 };
 
 /// The option that says that this process is the one.
@@ -18,17 +19,24 @@ const HERE: &str = "--in-process";
 pub fn run(args: &PluginCheckArgs, device: &str, open: &Open) -> Result<(), Failure> {
     let cannot =
         |error: std::io::Error| Failure::Run(format!("the check cannot be run in a process of its own: {error}"));
-    // The process has the same terminal, and stops by itself.
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false))).map_err(cannot)?;
-    }
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(cannot)?;
     let isolation = Isolation::by_this_program().map_err(cannot)?;
     let mut child = Command::new(isolation.program())
         .args(std::env::args_os().skip(1))
         .arg(HERE)
         .stdout(Stdio::piped())
+        // A key that interrupts reaches this process, which hands it on once.
+        .process_group(0)
         .spawn()
         .map_err(cannot)?;
+    let pid = Pid::from_raw(child.id().cast_signed());
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            let signal = if signal == SIGINT { Signal::INT } else { Signal::TERM };
+            // It may be gone already.
+            let _ = pid.map(|pid| kill_process(pid, signal));
+        }
+    });
     let mut last = String::new();
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
