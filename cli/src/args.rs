@@ -25,6 +25,8 @@ pub enum Command {
     Train(TrainArgs),
     /// Check an experiment or device file without running anything.
     Check(CheckArgs),
+    /// Check the log of a device, and run the experiment that it comes from again without the device.
+    Replay(ReplayArgs),
     /// Compare finished runs: quality over seeds, what it cost, and whether groups of runs differ.
     Compare(CompareArgs),
     /// Say what a device file compiles to and why, or what a component is.
@@ -98,6 +100,29 @@ pub struct CheckArgs {
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
     /// How errors and warnings are written: for people, or as a JSON array for editors and tools.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// Arguments of `replay`.
+///
+/// Checks every entry of the log and says what is in it. If the log lies in a run directory, that run's experiment is then trained
+/// again, every recorded device answering from its log, and the two runs are compared. Exit codes: 0 the log is whole, and
+/// the runs are the same to the bit; 1 they differ, or the log is damaged; 2 it cannot be replayed.
+#[derive(clap::Args)]
+pub struct ReplayArgs {
+    /// The log, such as runs/NAME/record/DEVICE.bblog.
+    pub log: PathBuf,
+    /// Where the new run directory is made [default: the run's with `-replay` behind it, or the next free one].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Only check the log and say what is in it.
+    #[arg(long, conflicts_with = "out")]
+    pub verify_only: bool,
+    /// Threads that simulated devices may use which were not recorded [default: all cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub threads: Option<u32>,
+    /// How the content of the log is written: for people, or as one JSON object.
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
 }

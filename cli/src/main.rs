@@ -10,6 +10,7 @@ mod compare;
 mod plugin;
 mod plugin_new;
 mod progress;
+mod replay;
 mod serve;
 mod table;
 mod train;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     let outcome = match args.command {
         Command::Train(arguments) => train::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Explain(arguments) => circuit::explain::run(&arguments),
         Command::Expand(arguments) => circuit::expand::run(&arguments),

@@ -20,6 +20,7 @@ mod methods;
 mod networks;
 mod on_device;
 mod plugins;
+mod replay;
 mod reproducible;
 mod resume;
 mod run_directory;

@@ -88,6 +88,11 @@ impl Replay {
         Ok(Replay { descriptor, order: order.collect(), log, at: 0, health: None, restored: false })
     }
 
+    /// The log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
     /// The next call that has to come in its order, if there is one.
     fn next(&self) -> Option<usize> {
         (self.at..self.order.len()).find(|&at| !self.order[at].kind.beside())

@@ -2,7 +2,11 @@
 
 use crate::{Kind, *};
 use blackbeam_plugin::*;
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{Seek, SeekFrom, Write},
+    path::Path,
+};
 
 /// Every method answers something that depends on what it was asked and on how often it was.
 struct Everything {
@@ -241,33 +245,28 @@ fn a_flipped_byte_is_found_wherever_it_is() {
     let good = fs::read(&path).unwrap();
     let ends = Log::open(&path).unwrap().places().iter().map(|p| p.end()).collect::<Vec<u64>>();
     assert_eq!((ends.len(), *ends.last().unwrap()), (4, good.len() as u64));
-    for at in 0..good.len() {
+    let header = Header { device: "dev".into(), run: "main".into(), blackbeam: env!("CARGO_PKG_VERSION").into() };
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let put = |at: usize, byte: u8| {
+        (&file).seek(SeekFrom::Start(at as u64)).unwrap();
+        (&file).write_all(&[byte]).unwrap();
+    };
+    for (at, byte) in good.iter().copied().enumerate() {
         for bit in [1, 0x80] {
-            let mut bad = good.clone();
-            bad[at] ^= bit;
-            fs::write(&path, bad).unwrap();
+            put(at, byte ^ bit);
             let error = Log::open(&path).unwrap_err().to_string();
-            let header =
-                Header { device: "dev".into(), run: "main".into(), blackbeam: env!("CARGO_PKG_VERSION").into() };
-            let place = if at < header.bytes().len() {
-                String::new()
-            } else {
-                let entry = ends.iter().position(|end| (at as u64) < *end).unwrap();
-                format!("entry {entry} is damaged")
+            let place = match ends.iter().position(|end| (at as u64) < *end) {
+                Some(entry) if at >= header.bytes().len() => format!("entry {entry} is damaged"),
+                _ => String::new(),
             };
             assert!(error.contains(&place) && error.contains("dev.bblog"), "byte {at}: {error}");
-            assert!(
-                Recorder::open(
-                    Box::new(Everything { count: 0.0, f32: false }),
-                    &path,
-                    ("main", "dev"),
-                    Level::Full,
-                    true
-                )
-                .is_err()
-            );
         }
+        put(at, byte);
     }
+    put(good.len() - 1, !good[good.len() - 1]);
+    let device = Box::new(Everything { count: 0.0, f32: false });
+    let error = Recorder::open(device, &path, ("main", "dev"), Level::Full, true).err().unwrap();
+    assert!(error.to_string().contains("entry 3 is damaged"), "{error}");
 }
 
 #[test]

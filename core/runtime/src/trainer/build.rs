@@ -4,6 +4,7 @@ use super::{
     TrainError,
     hook::Slots,
     phase::Phase,
+    recording::{recorded, replayed},
     slot::{Role, Slot},
 };
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
         Control, DeviceConfig, Experiment, FullScaleRule, Loaded, Method, Origin, Preset, ScaleRule as InputRule,
     },
     host::{LockFile, Registry},
+    run::RunDir,
     session::{DeviceSession, OutputRule, PhysicalFile, ScaleRule, SessionOptions},
 };
 use blackbeam_data::Dataset;
@@ -37,6 +39,8 @@ pub(super) struct Site {
     pub data: Arc<Dataset>,
     pub threads: u32,
     pub physical: PhysicalFile,
+    /// The run directory.
+    pub dir: RunDir,
 }
 
 /// Reads and checks the description of the device `name` as an experiment uses it.
@@ -157,7 +161,11 @@ impl Site {
             threads: config.threads.unwrap_or(self.threads).max(1),
             ideal: config.source.preset == Some(Preset::Ideal),
         };
-        let device = self.open_device(name, config, circuit.as_ref(), &open)?;
+        let device = match config.source.origin() {
+            Some(Origin::Replay(log)) => replayed(log, control)?,
+            _ => self.open_device(name, config, circuit.as_ref(), &open)?,
+        };
+        let (device, record) = recorded(device, &self.dir, (name, control), config.record, fresh)?;
         let options = SessionOptions {
             name: name.to_owned(),
             run: run.to_owned(),
@@ -199,6 +207,7 @@ impl Site {
             gradient_cosine: None,
             surrogate_error: None,
             last_surrogate_error: None,
+            record,
             descriptor,
         };
         if let Some(method) = estimator {

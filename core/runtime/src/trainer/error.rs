@@ -3,6 +3,7 @@
 use crate::{host::HostError, run::RunError, session::SessionError};
 use blackbeam_data::DataError;
 use blackbeam_plugin::{Code, Manifest, PluginError};
+use blackbeam_record::LogError;
 use blackbeam_source::Diagnostics;
 use std::path::PathBuf;
 
@@ -24,6 +25,9 @@ pub enum TrainError {
     /// The run directory.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The log of a device.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// A device failed.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -83,6 +87,7 @@ impl TrainError {
             | TrainError::NoSurrogate(_)
             | TrainError::Changed { .. } => true,
             TrainError::Run(e) => !matches!(e, RunError::Io { .. }),
+            TrainError::Log(e) => !matches!(e, LogError::Io { .. }),
             _ => false,
         }
     }

@@ -10,6 +10,7 @@ mod hook;
 mod measure;
 mod phase;
 mod prepare;
+mod recording;
 mod rounds;
 mod saved;
 mod slot;

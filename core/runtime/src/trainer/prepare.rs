@@ -3,6 +3,7 @@
 use super::{
     Progress, Request, Start, TrainError,
     build::{Site, files_of, fits, read_circuit, read_options},
+    recording::logs_of,
 };
 use crate::{
     experiment::{
@@ -17,6 +18,7 @@ use blackbeam_layers::Loss;
 use blackbeam_netlist::circuit::Circuit;
 use blackbeam_optics::Simulator;
 use blackbeam_plugin::{Descriptor, Device, Kind, Open};
+use blackbeam_record::descriptor_of;
 use blackbeam_source::{Diagnostic, Diagnostics};
 use std::{
     collections::BTreeMap,
@@ -70,6 +72,15 @@ fn check_descriptions(loaded: &mut Loaded, registry: &Registry) -> Result<(), Tr
     let mut found = loaded.diagnostics();
     let mut warnings = Vec::new();
     for (name, device) in &loaded.experiment.devices {
+        if let Some(Origin::Replay(log)) = device.source.origin() {
+            match descriptor_of(log) {
+                Ok(descriptor) => check_methods(loaded, registry, name, &descriptor, &mut found),
+                Err(error) => {
+                    let span = loaded.root.span_at(&["devices", name, "source"]);
+                    found.push(Diagnostic::error("not-replayed", error.to_string()).at(span));
+                }
+            }
+        }
         let Some(Origin::File(file)) = device.source.origin() else { continue };
         match read_circuit(name, device, file) {
             Err(errors) => found.extend(errors),
@@ -130,19 +141,24 @@ fn check_methods(loaded: &Loaded, registry: &Registry, name: &str, descriptor: &
     }
 }
 
-/// Inputs and outputs, in reals, of a device that is described by a file; `None` for plugins and for descriptions with
+/// Inputs and outputs, in reals, of a device that is described by a file or held by a log; `None` for plugins and for what has
 /// errors, which are reported where they are read.
 pub fn widths_of(device: &DeviceConfig) -> Option<(usize, usize)> {
-    let Some(Origin::File(file)) = device.source.origin() else { return None };
-    let (circuit, _) = read_circuit("", device, file).ok()?;
-    let descriptor = Simulator::open(&circuit, 0, 1).ok()?.descriptor();
+    let descriptor = match device.source.origin()? {
+        Origin::File(file) => {
+            let (circuit, _) = read_circuit("", device, file).ok()?;
+            Simulator::open(&circuit, 0, 1).ok()?.descriptor()
+        }
+        Origin::Replay(log) => descriptor_of(log).ok()?,
+        Origin::Plugin(..) => return None,
+    };
     Some((descriptor.input.width, descriptor.output.width))
 }
 
 pub(super) fn prepare(request: &Request, progress: &mut dyn Progress) -> Result<Prepared, TrainError> {
     let pinned = blackbeam_digital::pin_threads().map_err(TrainError::BadRequest)?;
     let (file, plugins) = match &request.start {
-        Start::New { experiment, .. } => (experiment.clone(), folder_of(experiment).to_owned()),
+        Start::New { experiment, .. } => (experiment.clone(), plugins_of(experiment)),
         Start::Resume { dir, .. } => {
             // The resolved experiment lies elsewhere than the one that the run began with, and its plugins.lock.
             let dir = RunDir::open(dir)?;
@@ -166,15 +182,25 @@ pub(super) fn prepare(request: &Request, progress: &mut dyn Progress) -> Result<
     let named =
         descriptions(experiment, &|kind, name, library| look_up(&registry, known.as_ref(), kind, name, library));
     let mut lock = lock_of(experiment, &named, &data.files, pinned.what)?;
-    lock.plugins_lock = known.as_ref().and_then(|known| std::path::absolute(folder_of(known.path())).ok());
+    // Fails for a folder that is gone, which then knows nothing any more.
+    lock.plugins_lock =
+        known.as_ref().and_then(|known| std::path::absolute(known.path()).ok()?.parent().map(Path::to_owned));
     let (dir, checkpoint) = directory(request, experiment, &lock, progress)?;
     let (physical, spent) = PhysicalFile::open(&dir.file("ledger.jsonl"))
         .map_err(|error| RunError::Io { path: dir.file("ledger.jsonl"), error })?;
     if let Some(budget) = experiment.budget.device {
         physical.limit(budget.saturating_sub(spent.everything().vectors));
     }
-    let site = Site { lock: known, registry, data: Arc::new(data), threads: request.threads, loaded, physical };
+    let (data, dir_of_site) = (Arc::new(data), dir.clone());
+    let site = Site { lock: known, registry, data, threads: request.threads, loaded, physical, dir: dir_of_site };
     Ok(Prepared { site, dir, spent, checkpoint })
+}
+
+/// Where the `plugins.lock` of an experiment file lies: beside it; of one that a run directory keeps, where that run had it.
+fn plugins_of(experiment: &Path) -> PathBuf {
+    let folder = folder_of(experiment);
+    let of_run = RunDir::open(folder).and_then(|dir| Lock::read(&dir)).ok().and_then(|lock| lock.plugins_lock);
+    of_run.unwrap_or_else(|| folder.to_owned())
 }
 
 fn folder_of(file: &Path) -> &Path {
@@ -249,6 +275,11 @@ fn lock_of(
     };
     let mut devices = BTreeMap::new();
     for (name, device) in &experiment.devices {
+        if let Some(log) = &device.source.replay {
+            for (name, log) in logs_of(name, log, experiment) {
+                devices.insert(name, locked(&log)?);
+            }
+        }
         if let Some(file) = &device.source.file {
             devices.insert(name.clone(), locked(file)?);
             for named in files_of(file, &read_options(name, device)) {

@@ -7,6 +7,7 @@ use blackbeam_plugin::{
     Ask, Context, CostInputs, Descriptor, Estimator, Factors, Key, Manifest, Matrix, OutcomeKind, PluginError, RSlice,
     Surrogate, needs,
 };
+use blackbeam_record::RecordHandle;
 
 /// An estimator or a surrogate with what it says of itself.
 pub(super) struct Role<T: ?Sized> {
@@ -58,6 +59,8 @@ pub(super) struct Slot {
     pub surrogate_error: Option<f64>,
     /// Measured last.
     pub last_surrogate_error: Option<f64>,
+    /// The log of the device, if it is recorded.
+    pub record: Option<RecordHandle>,
 }
 
 /// The factor R of the output Fisher information, stacked over the uses of a device.
@@ -364,6 +367,7 @@ mod tests {
             gradient_cosine: None,
             surrogate_error: None,
             last_surrogate_error: None,
+            record: None,
         };
         (slot, folder)
     }
