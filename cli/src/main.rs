@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod circuit;
 mod compare;
+mod plan;
 mod plugin;
 mod plugin_new;
 mod progress;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     let outcome = match args.command {
         Command::Train(arguments) => train::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Plan(arguments) => plan::run(arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Explain(arguments) => circuit::explain::run(&arguments),

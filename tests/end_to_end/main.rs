@@ -19,6 +19,7 @@ mod ledger;
 mod methods;
 mod networks;
 mod on_device;
+mod plan;
 mod plugins;
 mod replay;
 mod reproducible;

@@ -4,6 +4,7 @@ use super::{
     TrainError,
     hook::Slots,
     phase::Phase,
+    plan::{Described, stand_in},
     recording::{recorded, replayed},
     slot::{Role, Slot},
 };
@@ -12,7 +13,6 @@ use crate::{
         Control, DeviceConfig, Experiment, FullScaleRule, Loaded, Method, Origin, Preset, ScaleRule as InputRule,
     },
     host::{LockFile, Registry},
-    run::RunDir,
     session::{DeviceSession, OutputRule, PhysicalFile, ScaleRule, SessionOptions},
 };
 use blackbeam_data::Dataset;
@@ -40,7 +40,9 @@ pub(super) struct Site {
     pub threads: u32,
     pub physical: PhysicalFile,
     /// The run directory.
-    pub dir: RunDir,
+    pub dir: PathBuf,
+    /// Devices that are only described stand in for these, which are not opened.
+    pub stand_ins: Option<BTreeMap<String, Described>>,
 }
 
 /// Reads and checks the description of the device `name` as an experiment uses it.
@@ -161,9 +163,11 @@ impl Site {
             threads: config.threads.unwrap_or(self.threads).max(1),
             ideal: config.source.preset == Some(Preset::Ideal),
         };
-        let device = match config.source.origin() {
-            Some(Origin::Replay(log)) => replayed(log, control)?,
-            _ => self.open_device(name, config, circuit.as_ref(), &open)?,
+        let stand_in = self.stand_ins.as_ref().and_then(|all| all.get(name)).map(stand_in);
+        let device = match (stand_in, config.source.origin()) {
+            (Some(device), _) => device,
+            (None, Some(Origin::Replay(log))) => replayed(log, control)?,
+            (None, _) => self.open_device(name, config, circuit.as_ref(), &open)?,
         };
         let (device, record) = recorded(device, &self.dir, (name, control), config.record, fresh)?;
         let options = SessionOptions {

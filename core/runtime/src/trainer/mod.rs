@@ -9,6 +9,7 @@ mod error;
 mod hook;
 mod measure;
 mod phase;
+pub mod plan;
 mod prepare;
 mod recording;
 mod rounds;

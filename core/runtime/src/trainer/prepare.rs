@@ -13,7 +13,7 @@ use crate::{
     run::{Checkpoint, Lock, LockedFile, RunDir, RunError, hash_file},
     session::{Accounts, PhysicalFile},
 };
-use blackbeam_data::{Limits, load};
+use blackbeam_data::{Dataset, Limits, load};
 use blackbeam_layers::Loss;
 use blackbeam_netlist::circuit::Circuit;
 use blackbeam_optics::Simulator;
@@ -155,8 +155,42 @@ pub fn widths_of(device: &DeviceConfig) -> Option<(usize, usize)> {
     Some((descriptor.input.width, descriptor.output.width))
 }
 
+/// An experiment with everything that it needs, nothing of which was opened.
+pub(super) struct Gathered {
+    pub loaded: Loaded,
+    pub lock: Option<LockFile>,
+    pub registry: Registry,
+    pub data: Arc<Dataset>,
+    /// What was pinned so that threads do not change bits.
+    pub pinned: &'static str,
+}
+
+/// Reads and checks the experiment `file`, whose `plugins.lock` lies in `plugins`, with overrides (`--set`, `--seed`, `--ideal`), and
+/// loads its data.
+pub(super) fn gather(
+    (file, plugins): (&Path, &Path),
+    (overrides, seed, ideal): (&[(String, String)], Option<u64>, bool),
+    data: Option<&Path>,
+    progress: &mut dyn Progress,
+) -> Result<Gathered, TrainError> {
+    let pinned = blackbeam_digital::pin_threads().map_err(TrainError::BadRequest)?.what;
+    let lock = LockFile::find(&[plugins, Path::new("")])?;
+    let loaded = check_with(file, overrides, seed, ideal, lock.as_ref())?;
+    if !loaded.warnings.is_empty() {
+        progress.note(loaded.warnings.render(false).trim_end());
+    }
+    let experiment = &loaded.experiment;
+    for library in libraries(experiment) {
+        verify(lock.as_ref(), library)?;
+    }
+    let limits = Limits { train: experiment.data.train, test: experiment.data.test };
+    let (set, normalise) = (experiment.data.data_set(), experiment.data.normalise.unwrap_or_default());
+    let data = Arc::new(load(set, data, limits, normalise, experiment.seed)?);
+    check_batch(experiment, data.part(blackbeam_data::Part::Train).len())?;
+    Ok(Gathered { registry: Registry::new()?, loaded, lock, data, pinned })
+}
+
 pub(super) fn prepare(request: &Request, progress: &mut dyn Progress) -> Result<Prepared, TrainError> {
-    let pinned = blackbeam_digital::pin_threads().map_err(TrainError::BadRequest)?;
     let (file, plugins) = match &request.start {
         Start::New { experiment, .. } => (experiment.clone(), plugins_of(experiment)),
         Start::Resume { dir, .. } => {
@@ -165,23 +199,13 @@ pub(super) fn prepare(request: &Request, progress: &mut dyn Progress) -> Result<
             (dir.file("experiment.yaml"), Lock::read(&dir)?.plugins_lock.unwrap_or_default())
         }
     };
-    let known = LockFile::find(&[&plugins, Path::new("")])?;
-    let loaded = check_with(&file, &request.overrides, request.seed, request.ideal, known.as_ref())?;
-    if !loaded.warnings.is_empty() {
-        progress.note(loaded.warnings.render(false).trim_end());
-    }
+    let changes = (request.overrides.as_slice(), request.seed, request.ideal);
+    let Gathered { loaded, lock: known, registry, data, pinned } =
+        gather((&file, &plugins), changes, request.data.as_deref(), progress)?;
     let experiment = &loaded.experiment;
-    for library in libraries(experiment) {
-        verify(known.as_ref(), library)?;
-    }
-    let limits = Limits { train: experiment.data.train, test: experiment.data.test };
-    let (set, normalise) = (experiment.data.data_set(), experiment.data.normalise.unwrap_or_default());
-    let data = load(set, request.data.as_deref(), limits, normalise, experiment.seed)?;
-    check_batch(experiment, data.part(blackbeam_data::Part::Train).len())?;
-    let registry = Registry::new()?;
     let named =
         descriptions(experiment, &|kind, name, library| look_up(&registry, known.as_ref(), kind, name, library));
-    let mut lock = lock_of(experiment, &named, &data.files, pinned.what)?;
+    let mut lock = lock_of(experiment, &named, &data.files, pinned)?;
     // Fails for a folder that is gone, which then knows nothing any more.
     lock.plugins_lock =
         known.as_ref().and_then(|known| std::path::absolute(known.path()).ok()?.parent().map(Path::to_owned));
@@ -191,19 +215,19 @@ pub(super) fn prepare(request: &Request, progress: &mut dyn Progress) -> Result<
     if let Some(budget) = experiment.budget.device {
         physical.limit(budget.saturating_sub(spent.everything().vectors));
     }
-    let (data, dir_of_site) = (Arc::new(data), dir.clone());
-    let site = Site { lock: known, registry, data, threads: request.threads, loaded, physical, dir: dir_of_site };
+    let (threads, folder) = (request.threads, dir.path().to_owned());
+    let site = Site { lock: known, registry, data, threads, loaded, physical, dir: folder, stand_ins: None };
     Ok(Prepared { site, dir, spent, checkpoint })
 }
 
 /// Where the `plugins.lock` of an experiment file lies: beside it; of one that a run directory keeps, where that run had it.
-fn plugins_of(experiment: &Path) -> PathBuf {
+pub(super) fn plugins_of(experiment: &Path) -> PathBuf {
     let folder = folder_of(experiment);
     let of_run = RunDir::open(folder).and_then(|dir| Lock::read(&dir)).ok().and_then(|lock| lock.plugins_lock);
     of_run.unwrap_or_else(|| folder.to_owned())
 }
 
-fn folder_of(file: &Path) -> &Path {
+pub(super) fn folder_of(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new(""))
 }
 

@@ -3,7 +3,6 @@
 use super::TrainError;
 use crate::{
     experiment::{Control, Experiment, Record},
-    run::RunDir,
     session::SessionError,
 };
 use blackbeam_plugin::{Device, PluginError};
@@ -26,7 +25,7 @@ pub(super) fn replayed(log: &Path, control: Option<Control>) -> Result<Box<dyn D
 /// The device with a recorder around it, if it is to be recorded. `fresh`: its run begins at its start.
 pub(super) fn recorded(
     device: Box<dyn Device>,
-    dir: &RunDir,
+    dir: &Path,
     (name, control): (&str, Option<Control>),
     record: Option<Record>,
     fresh: bool,
@@ -37,7 +36,7 @@ pub(super) fn recorded(
         Some(Record::Probes) => Level::Probes,
         Some(Record::Meta) => Level::Meta,
     };
-    let path = log_of(&dir.file(FOLDER).join(format!("{name}.bblog")), control);
+    let path = log_of(&dir.join(FOLDER).join(format!("{name}.bblog")), control);
     let run = control.map_or("main", Control::name);
     let recorder = Recorder::open(device, &path, (run, name), level, fresh)?;
     let handle = recorder.handle();
