@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::serve::Fault;
+use crate::{plan::PlanArgs, replay::ReplayArgs, serve::Fault};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -102,57 +102,6 @@ pub struct CheckArgs {
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
     /// How errors and warnings are written: for people, or as a JSON array for editors and tools.
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: Format,
-}
-
-/// Arguments of `plan`.
-///
-/// Opens the devices, calibrates them as training does, sends some 200 vectors and some 50 configurations to each, and leaves them in
-/// their safe state. Then trains the first steps with stand-ins in their place, to count what the whole run would ask for.
-#[derive(clap::Args)]
-pub struct PlanArgs {
-    /// The experiment file.
-    pub experiment: PathBuf,
-    /// Replace the experiment's seed.
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Switch every non-ideality of every described device off.
-    #[arg(long)]
-    pub ideal: bool,
-    /// Replace a value of the experiment, such as devices.mesh.estimator.samples=16.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
-    pub set: Vec<(String, String)>,
-    /// Threads that simulated devices may use [default: all cores].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub threads: Option<u32>,
-    /// File to which what the plan itself sends is appended, as in a run's ledger.jsonl.
-    #[arg(long, value_name = "FILE", default_value = "plans/ledger.jsonl")]
-    pub ledger: PathBuf,
-    /// How the plan is written: for people, or as one JSON object.
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: Format,
-}
-
-/// Arguments of `replay`.
-///
-/// Checks every entry of the log and says what is in it. If the log lies in a run directory, that run's experiment is then trained
-/// again, every recorded device answering from its log, and the two runs are compared. Exit codes: 0 the log is whole, and
-/// the runs are the same to the bit; 1 they differ, or the log is damaged; 2 it cannot be replayed.
-#[derive(clap::Args)]
-pub struct ReplayArgs {
-    /// The log, such as runs/NAME/record/DEVICE.bblog.
-    pub log: PathBuf,
-    /// Where the new run directory is made [default: the run's with `-replay` behind it, or the next free one].
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Only check the log and say what is in it.
-    #[arg(long, conflicts_with = "out")]
-    pub verify_only: bool,
-    /// Threads that simulated devices may use which were not recorded [default: all cores].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub threads: Option<u32>,
-    /// How the content of the log is written: for people, or as one JSON object.
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
 }
@@ -495,7 +444,7 @@ pub enum SchemaOf {
     Device,
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE, such as train.epochs=3".into()),

@@ -2,7 +2,7 @@
 
 use crate::{
     Failure,
-    args::{Format, PlanArgs},
+    args::{Format, key_value},
     print,
     progress::Terminal,
 };
@@ -12,6 +12,35 @@ use blackbeam_runtime::{
     trainer::plan::{Plan, PlanRequest, Planned, Prediction, plan},
 };
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use std::path::PathBuf;
+
+/// Arguments of `plan`.
+///
+/// Opens the devices, calibrates them as training does, sends some 200 vectors and some 50 configurations to each, and leaves them in
+/// their safe state. Then trains the first steps with stand-ins in their place, to count what the whole run would ask for.
+#[derive(clap::Args)]
+pub struct PlanArgs {
+    /// The experiment file.
+    pub experiment: PathBuf,
+    /// Replace the experiment's seed.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Switch every non-ideality of every described device off.
+    #[arg(long)]
+    pub ideal: bool,
+    /// Replace a value of the experiment, such as devices.mesh.estimator.samples=16.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Threads that simulated devices may use [default: all cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub threads: Option<u32>,
+    /// File to which what the plan itself sends is appended, as in a run's ledger.jsonl.
+    #[arg(long, value_name = "FILE", default_value = "plans/ledger.jsonl")]
+    pub ledger: PathBuf,
+    /// How the plan is written: for people, or as one JSON object.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
 
 /// Runs the command.
 pub fn run(args: PlanArgs) -> Result<(), Failure> {

@@ -1,12 +1,6 @@
 //! `blackbeam replay`.
 
-use crate::{
-    Failure,
-    args::{Format, ReplayArgs},
-    print,
-    progress::Terminal,
-    say,
-};
+use crate::{Failure, args::Format, print, progress::Terminal, say};
 use blackbeam_record::{END_OF_LOG, Log, LogError, Replay, Report};
 use blackbeam_runtime::{
     run::{RunDir, RunError, compare},
@@ -18,6 +12,29 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
 };
+
+/// Arguments of `replay`.
+///
+/// Checks every entry of the log and says what is in it. If the log lies in a run directory, that run's experiment is then trained
+/// again, every recorded device answering from its log, and the two runs are compared. Exit codes: 0 the log is whole, and
+/// the runs are the same to the bit; 1 they differ, or the log is damaged; 2 it cannot be replayed.
+#[derive(clap::Args)]
+pub struct ReplayArgs {
+    /// The log, such as runs/NAME/record/DEVICE.bblog.
+    pub log: PathBuf,
+    /// Where the new run directory is made [default: the run's with `-replay` behind it, or the next free one].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Only check the log and say what is in it.
+    #[arg(long, conflicts_with = "out")]
+    pub verify_only: bool,
+    /// Threads that simulated devices may use which were not recorded [default: all cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub threads: Option<u32>,
+    /// How the content of the log is written: for people, or as one JSON object.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
 
 /// Runs the command.
 pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
