@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::serve::Fault;
+use crate::{plan::PlanArgs, replay::ReplayArgs, serve::Fault};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -25,6 +25,10 @@ pub enum Command {
     Train(TrainArgs),
     /// Check an experiment or device file without running anything.
     Check(CheckArgs),
+    /// Measure the devices of an experiment with some 200 queries each, and say what a run would cost before it is begun.
+    Plan(PlanArgs),
+    /// Check the log of a device, and run the experiment that it comes from again without the device.
+    Replay(ReplayArgs),
     /// Compare finished runs: quality over seeds, what it cost, and whether groups of runs differ.
     Compare(CompareArgs),
     /// Say what a device file compiles to and why, or what a component is.
@@ -484,7 +488,7 @@ pub enum SchemaOf {
     Device,
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE, such as train.epochs=3".into()),

@@ -8,10 +8,12 @@ mod check;
 mod circuit;
 mod compare;
 mod device_host;
+mod plan;
 mod plugin;
 mod plugin_check;
 mod plugin_new;
 mod progress;
+mod replay;
 mod serve;
 mod table;
 mod train;
@@ -48,6 +50,8 @@ fn main() -> ExitCode {
     let outcome = match args.command {
         Command::Train(arguments) => train::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Plan(arguments) => plan::run(arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Explain(arguments) => circuit::explain::run(&arguments),
         Command::Expand(arguments) => circuit::expand::run(&arguments),

@@ -60,6 +60,7 @@ pub use hybrid::Hybrid;
 pub use layered::Layered;
 pub use local::Local;
 pub use lozo::Lozo;
+pub use mu::auto_step;
 pub use natural::Natural;
 pub use openai_es::OpenaiEs;
 pub use parameter_shift::ParameterShift;

@@ -118,6 +118,13 @@ pub(crate) fn auto(differences: Differences, device: &Descriptor, noise_std: f64
     (unit * balanced.clamp(0.01, 0.5)).max(device.lsb())
 }
 
+/// The step that `mu: auto` takes on a device whose outputs have this noise and full scale, for forward or central differences: for
+/// those who plan a run. In the unit of the parameters.
+pub fn auto_step(central: bool, device: &Descriptor, noise_std: f64, full_scale: f64) -> f64 {
+    let differences = if central { Differences::Central } else { Differences::Forward };
+    auto(differences, device, noise_std, full_scale)
+}
+
 /// The smallest h of all parameters: a period / 2 pi, or so much of a range where there is no period, or 1.
 pub(crate) fn natural_unit(device: &Descriptor) -> f64 {
     let unit = |period: f64, range: f64| {

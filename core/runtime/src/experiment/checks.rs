@@ -1,7 +1,8 @@
 //! Checks of everything but the network: what no schema can say.
 
 use super::{
-    DeviceConfig, Experiment, Lookup, Method, ScaleRule, Source as DeviceSource, overrides::unknown_name, read::Plugins,
+    DeviceConfig, Experiment, Lookup, Method, Origin, ScaleRule, Source as DeviceSource, overrides::unknown_name,
+    read::Plugins,
 };
 use blackbeam_plugin::Kind;
 use blackbeam_source::{Diagnostic, Diagnostics, Node, Span, Value, schema::validate};
@@ -140,20 +141,23 @@ fn check_device(
 }
 
 fn check_source(source: &DeviceSource, node: &Node, plugins: Plugins<'_>, found: &mut Diagnostics) {
-    match (&source.file, &source.plugin) {
-        (Some(file), None) => {
-            if !file.is_file() {
-                let message = format!("there is no file `{}`", file.display());
-                let error = Diagnostic::error("missing-file", message).at(node.span_at(&["file"]));
-                found.push(error.help("paths are relative to the experiment file"));
-            }
+    match source.origin() {
+        Some(Origin::File(file)) => {
+            check_file(file, node.span_at(&["file"]), found);
             if source.library.is_some() {
                 let error = Diagnostic::error("not-allowed", "a device description has no library");
                 found.push(error.at(node.span_at(&["library"])).help("`library` belongs to `plugin`"));
             }
             check_isolation(source, node, found);
         }
-        (None, Some(name)) => {
+        Some(Origin::Replay(log)) => {
+            check_file(log, node.span_at(&["replay"]), found);
+            for key in ["library", "preset", "settings"].into_iter().filter(|key| node.get(key).is_some()) {
+                let error = Diagnostic::error("not-allowed", format!("a log has no `{key}`")).at(node.span_at(&[key]));
+                found.push(error.help("it holds the device as it was recorded"));
+            }
+        }
+        Some(Origin::Plugin(name, _)) => {
             check_isolation(source, node, found);
             let known = found_plugin(Kind::Device, name, source.library.as_deref(), node, "plugin", plugins, found);
             if let Some(schema) = known {
@@ -161,9 +165,9 @@ fn check_source(source: &DeviceSource, node: &Node, plugins: Plugins<'_>, found:
                 validate(node.get("settings").unwrap_or(&none), &schema, found);
             }
         }
-        _ => {
-            let message = "a device comes from either a `file` or a `plugin`";
-            found.push(Diagnostic::error("device-source", message).at(node.span).help("give one of the two"));
+        None => {
+            let message = "a device comes from one of a `file`, a `plugin` and a `replay`";
+            found.push(Diagnostic::error("device-source", message).at(node.span).help("give one of them"));
         }
     }
 }
@@ -173,6 +177,13 @@ fn check_isolation(source: &DeviceSource, node: &Node, found: &mut Diagnostics) 
     if source.isolation.is_some() && source.library.is_none() {
         let error = Diagnostic::error("not-allowed", "only the device of a `library` can run in a process of its own");
         found.push(error.at(node.span_at(&["isolation"])).help("leave `isolation` out"));
+    }
+}
+
+fn check_file(file: &Path, span: Span, found: &mut Diagnostics) {
+    if !file.is_file() {
+        let error = Diagnostic::error("missing-file", format!("there is no file `{}`", file.display())).at(span);
+        found.push(error.help("paths are relative to the experiment file"));
     }
 }
 

@@ -161,6 +161,7 @@ fn absolute_paths(experiment: &mut Experiment, folder: &Path) {
     for device in experiment.devices.values_mut() {
         make(&mut device.source.file);
         make(&mut device.source.library);
+        make(&mut device.source.replay);
         for method in [&mut device.estimator, &mut device.surrogate].into_iter().flatten() {
             make(&mut method.library);
         }

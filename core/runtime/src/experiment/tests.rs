@@ -232,7 +232,7 @@ fn what_no_schema_can_say_is_checked() {
         ("momentum: 0.9", "momentum: 1.5", "`momentum` must be"),
         ("learning_rate: 0.02", "learning_rate: -1", "`learning_rate` must be"),
         ("[digital, frozen]", "[frozen, frozen]", "stands here twice"),
-        ("{plugin: dense, settings: {size: 8}}", "{settings: {size: 8}}", "either a `file` or a `plugin`"),
+        ("{plugin: dense, settings: {size: 8}}", "{settings: {size: 8}}", "one of a `file`, a `plugin` and a `replay`"),
         (", value: 3", "", "needs its `value`"),
         ("value: 3", "value: 0", "greater than 0"),
         ("{name: mesh}", "{name: mash}", "did you mean `mesh`?"),

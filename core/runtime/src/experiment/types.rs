@@ -209,6 +209,10 @@ pub struct DeviceConfig {
     /// Vectors that are sent again and again to see what becomes of the device. None if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sentinel: Option<SentinelConfig>,
+    /// How much of what the device is asked and answers is written to `record/NAME.bblog` in the run directory (docs/recording.md).
+    /// Nothing if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Record>,
 }
 
 fn yes() -> bool {
@@ -219,11 +223,24 @@ fn is_yes(value: &bool) -> bool {
     *value
 }
 
+/// How much of the calls of a device is recorded. Identity, sizes, time and errors of each always are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// All requests and answers: the run can be replayed without the device.
+    Full,
+    /// Requests and answers of the probes of estimators and surrogates, and all parameters that are written; of the other
+    /// queries the hashes.
+    Probes,
+    /// Hashes of requests and answers.
+    Meta,
+}
+
 fn default_device_optimizer() -> OptimizerConfig {
     OptimizerConfig::Adam { learning_rate: 0.01, betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.0 }
 }
 
-/// Where a device comes from: either `file` or `plugin`.
+/// Where a device comes from: one of `file`, `plugin` and `replay`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
@@ -237,6 +254,10 @@ pub struct Source {
     /// with `blackbeam plugin add`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub library: Option<PathBuf>,
+    /// A log (`.bblog`) that the device was recorded in with `record: full`: it answers what was answered then, and nothing else.
+    /// Relative to the experiment file. Controls have logs of their own beside it, `NAME.CONTROL.bblog`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<PathBuf>,
     /// How far the device is from perfect; what its description says if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<Preset>,
@@ -260,21 +281,24 @@ pub enum Isolating {
     InProcess,
 }
 
-/// The two kinds of [`Source`], borrowed from one that was checked.
+/// The kinds of [`Source`], borrowed from one that was checked.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Origin<'a> {
     /// A device description.
     File(&'a PathBuf),
     /// A plugin: its name, and its library if it is not built in.
     Plugin(&'a str, Option<&'a PathBuf>),
+    /// A log.
+    Replay(&'a PathBuf),
 }
 
 impl Source {
-    /// Which of the two kinds it is. `None` where the reader's check would have refused it: neither or both.
+    /// Which of the kinds it is. `None` where the reader's check would have refused it: none, or more than one.
     pub fn origin(&self) -> Option<Origin<'_>> {
-        match (&self.file, &self.plugin) {
-            (Some(file), None) => Some(Origin::File(file)),
-            (None, Some(name)) => Some(Origin::Plugin(name, self.library.as_ref())),
+        match (&self.file, &self.plugin, &self.replay) {
+            (Some(file), None, None) => Some(Origin::File(file)),
+            (None, Some(name), None) => Some(Origin::Plugin(name, self.library.as_ref())),
+            (None, None, Some(log)) => Some(Origin::Replay(log)),
             _ => None,
         }
     }

@@ -141,6 +141,15 @@ impl Checkpoint {
         broken.map_or(Ok(None), |why| Err(RunError::NotARun { path: dir.path().to_owned(), why }))
     }
 
+    /// Reads what [`keep`](Self::keep) kept of a run (`main` or a control); `None` if it did not come so far.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn last(dir: &RunDir, run: &str) -> Result<Option<Self>, RunError> {
+        let path = dir.file("final").join(format!("{run}.safetensors"));
+        if path.is_file() { Self::read(&path).map(Some) } else { Ok(None) }
+    }
+
     fn read(path: &Path) -> Result<Self, RunError> {
         let bytes = fs::read(path).map_err(at(path))?;
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| not_a_run(path, e))?;

@@ -8,16 +8,19 @@
 //! | `summary.json` | the result |
 //! | `ledger.jsonl` | the physical column of the ledger, append-only |
 //! | `checkpoints/` | the last three checkpoints |
+//! | `record/` | logs of devices that are recorded |
 //! | `events.out.tfevents.*` | the same metrics for TensorBoard |
 
 mod checkpoint;
 mod lock;
 mod metrics;
+mod same;
 mod tensorboard;
 
 pub use checkpoint::{Checkpoint, Tensor, TensorData};
 pub use lock::{Change, Lock, LockedFile, hash_bytes, hash_file};
 pub use metrics::Metrics;
+pub use same::{Compared, compare};
 
 use std::{
     fs, io,
@@ -121,6 +124,13 @@ impl RunDir {
             // What cannot be removed stays; the error that led here is the one to be told.
             let _ = fs::remove_file(path);
         }
+        let record = self.file("record");
+        for log in fs::read_dir(&record).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if log.extension().is_some_and(|e| e == "bblog") {
+                let _ = fs::remove_file(log);
+            }
+        }
+        let _ = fs::remove_dir(record);
         let _ = fs::remove_dir(&self.0);
     }
 

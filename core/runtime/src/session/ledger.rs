@@ -122,7 +122,8 @@ pub struct PhysicalFile(Arc<Mutex<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
-    file: File,
+    /// None for what is only reckoned with.
+    file: Option<File>,
     /// Vectors that may still be sent.
     left: u64,
     /// Writes of each device.
@@ -154,7 +155,13 @@ impl PhysicalFile {
         if cut_short {
             file.write_all(b"\n")?;
         }
-        Ok((PhysicalFile(Arc::new(Mutex::new(Inner { file, left: u64::MAX, writes }))), spent))
+        let inner = Inner { file: Some(file), left: u64::MAX, writes };
+        Ok((PhysicalFile(Arc::new(Mutex::new(inner))), spent))
+    }
+
+    /// A column that is written nowhere, for queries that are only reckoned with.
+    pub fn nowhere() -> Self {
+        PhysicalFile(Arc::new(Mutex::new(Inner { file: None, left: u64::MAX, writes: BTreeMap::new() })))
     }
 
     /// Lets no more than `vectors` be sent from now on.
@@ -197,10 +204,11 @@ impl PhysicalFile {
                 None => drop(inner.writes.insert(device.into(), cost.configurations)),
             }
         }
+        let Some(file) = &mut inner.file else { return Ok(()) };
         let entry = Line { run: run.into(), device: device.into(), purpose: purpose.name().into(), step, cost: *cost };
         let mut text = serde_json::to_vec(&entry).map_err(io::Error::from)?;
         text.push(b'\n');
-        Ok(inner.file.write_all(&text)?)
+        Ok(file.write_all(&text)?)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

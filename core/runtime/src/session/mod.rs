@@ -232,6 +232,11 @@ impl DeviceSession {
         (self.descriptor().limits.total_power_w > 0.0).then(|| self.power_limited.get())
     }
 
+    /// The same in the device's output units.
+    pub fn device_noise(&self) -> NoiseEstimate {
+        self.driver.noise
+    }
+
     /// The input scale now: the network's value that is the device's full input.
     pub fn input_scale(&self) -> f64 {
         self.input.value()
@@ -383,6 +388,14 @@ impl DeviceSession {
     /// What the device answers.
     pub fn safe_state(&mut self) -> Result<(), SessionError> {
         self.driver.safe_state()
+    }
+
+    /// Seeded vectors [rows, d_in] like those of training, in the network's units.
+    pub fn test_vectors(&self, key: Key, rows: usize) -> Matrix {
+        let mut x = scale::calibration_vectors(key, rows, self.driver.descriptor());
+        let factor = self.input.value();
+        x.data.iter_mut().for_each(|v| *v *= factor);
+        x
     }
 
     fn call(&self, step: u64, purpose: Purpose, round: u32, set: u32) -> Call {

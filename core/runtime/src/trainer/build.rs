@@ -4,6 +4,8 @@ use super::{
     TrainError,
     hook::Slots,
     phase::Phase,
+    plan::{Described, stand_in},
+    recording::{recorded, replayed},
     slot::{Role, Slot},
 };
 use crate::{
@@ -43,6 +45,8 @@ pub(super) struct Site {
     pub dir: PathBuf,
     /// Set when the run is to stop.
     pub interrupt: Arc<AtomicBool>,
+    /// Devices that are only described stand in for these, which are not opened.
+    pub stand_ins: Option<BTreeMap<String, Described>>,
 }
 
 /// Reads and checks the description of the device `name` as an experiment uses it.
@@ -163,8 +167,14 @@ impl Site {
             threads: config.threads.unwrap_or(self.threads).max(1),
             ideal: config.source.preset == Some(Preset::Ideal),
         };
-        let lock = self.lock_device(name, config, &open.settings)?;
-        let device = self.open_device(name, config, circuit.as_ref(), &open)?;
+        let stand_in = self.stand_ins.as_ref().and_then(|all| all.get(name)).map(stand_in);
+        let lock = if stand_in.is_some() { None } else { self.lock_device(name, config, &open.settings)? };
+        let device = match (stand_in, config.source.origin()) {
+            (Some(device), _) => device,
+            (None, Some(Origin::Replay(log))) => replayed(log, control)?,
+            (None, _) => self.open_device(name, config, circuit.as_ref(), &open)?,
+        };
+        let (device, record) = recorded(device, &self.dir, (name, control), config.record, fresh)?;
         let options = SessionOptions {
             name: name.to_owned(),
             run: run.to_owned(),
@@ -211,6 +221,7 @@ impl Site {
             surrogate_error: None,
             last_surrogate_error: None,
             sentinel: config.sentinel,
+            record,
             descriptor,
         };
         if let Some(method) = estimator {

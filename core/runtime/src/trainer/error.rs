@@ -7,6 +7,7 @@ use crate::{
 };
 use blackbeam_data::DataError;
 use blackbeam_plugin::{Code, Manifest, PluginError};
+use blackbeam_record::LogError;
 use blackbeam_source::Diagnostics;
 use std::path::PathBuf;
 
@@ -31,6 +32,9 @@ pub enum TrainError {
     /// The run directory.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The log of a device.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// A device failed.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -123,6 +127,7 @@ impl TrainError {
             | TrainError::NoSurrogate(_)
             | TrainError::Changed { .. } => true,
             TrainError::Run(e) => !matches!(e, RunError::Io { .. }),
+            TrainError::Log(e) => !matches!(e, LogError::Io { .. }),
             _ => false,
         }
     }

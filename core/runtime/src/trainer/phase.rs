@@ -287,7 +287,7 @@ impl Phase {
     }
 
     /// True in steps in which surrogates are measured.
-    fn measures(&self) -> bool {
+    pub fn measures(&self) -> bool {
         let every = self.train.surrogate_error_every;
         every > 0 && self.step.is_multiple_of(every)
     }

@@ -3,6 +3,7 @@
 use super::{
     Progress, Request, Start, TrainError,
     build::{Site, files_of, fits, read_circuit, read_options},
+    recording::logs_of,
 };
 use crate::{
     experiment::{
@@ -12,11 +13,12 @@ use crate::{
     run::{Checkpoint, Lock, LockedFile, RunDir, RunError, hash_file},
     session::{Accounts, PhysicalFile},
 };
-use blackbeam_data::{Limits, load};
+use blackbeam_data::{Dataset, Limits, load};
 use blackbeam_layers::Loss;
 use blackbeam_netlist::circuit::Circuit;
 use blackbeam_optics::Simulator;
 use blackbeam_plugin::{Descriptor, Device, Kind, Open};
+use blackbeam_record::descriptor_of;
 use blackbeam_source::{Diagnostic, Diagnostics};
 use std::{
     collections::BTreeMap,
@@ -70,6 +72,15 @@ fn check_descriptions(loaded: &mut Loaded, registry: &Registry) -> Result<(), Tr
     let mut found = loaded.diagnostics();
     let mut warnings = Vec::new();
     for (name, device) in &loaded.experiment.devices {
+        if let Some(Origin::Replay(log)) = device.source.origin() {
+            match descriptor_of(log) {
+                Ok(descriptor) => check_methods(loaded, registry, name, &descriptor, &mut found),
+                Err(error) => {
+                    let span = loaded.root.span_at(&["devices", name, "source"]);
+                    found.push(Diagnostic::error("not-replayed", error.to_string()).at(span));
+                }
+            }
+        }
         let Some(Origin::File(file)) = device.source.origin() else { continue };
         match read_circuit(name, device, file) {
             Err(errors) => found.extend(errors),
@@ -130,43 +141,74 @@ fn check_methods(loaded: &Loaded, registry: &Registry, name: &str, descriptor: &
     }
 }
 
-/// Inputs and outputs, in reals, of a device that is described by a file; `None` for plugins and for descriptions with
+/// Inputs and outputs, in reals, of a device that is described by a file or held by a log; `None` for plugins and for what has
 /// errors, which are reported where they are read.
 pub fn widths_of(device: &DeviceConfig) -> Option<(usize, usize)> {
-    let Some(Origin::File(file)) = device.source.origin() else { return None };
-    let (circuit, _) = read_circuit("", device, file).ok()?;
-    let descriptor = Simulator::open(&circuit, 0, 1).ok()?.descriptor();
+    let descriptor = match device.source.origin()? {
+        Origin::File(file) => {
+            let (circuit, _) = read_circuit("", device, file).ok()?;
+            Simulator::open(&circuit, 0, 1).ok()?.descriptor()
+        }
+        Origin::Replay(log) => descriptor_of(log).ok()?,
+        Origin::Plugin(..) => return None,
+    };
     Some((descriptor.input.width, descriptor.output.width))
 }
 
+/// An experiment with everything that it needs, nothing of which was opened.
+pub(super) struct Gathered {
+    pub loaded: Loaded,
+    pub lock: Option<LockFile>,
+    pub registry: Registry,
+    pub data: Arc<Dataset>,
+    /// What was pinned so that threads do not change bits.
+    pub pinned: &'static str,
+}
+
+/// Reads and checks the experiment `file`, whose `plugins.lock` lies in `plugins`, with overrides (`--set`, `--seed`, `--ideal`), and
+/// loads its data.
+pub(super) fn gather(
+    (file, plugins): (&Path, &Path),
+    (overrides, seed, ideal): (&[(String, String)], Option<u64>, bool),
+    data: Option<&Path>,
+    progress: &mut dyn Progress,
+) -> Result<Gathered, TrainError> {
+    let pinned = blackbeam_digital::pin_threads().map_err(TrainError::BadRequest)?.what;
+    let lock = LockFile::find(&[plugins, Path::new("")])?;
+    let loaded = check_with(file, overrides, seed, ideal, lock.as_ref())?;
+    if !loaded.warnings.is_empty() {
+        progress.note(loaded.warnings.render(false).trim_end());
+    }
+    let experiment = &loaded.experiment;
+    for library in libraries(experiment) {
+        verify(lock.as_ref(), library)?;
+    }
+    let limits = Limits { train: experiment.data.train, test: experiment.data.test };
+    let (set, normalise) = (experiment.data.data_set(), experiment.data.normalise.unwrap_or_default());
+    let data = Arc::new(load(set, data, limits, normalise, experiment.seed)?);
+    check_batch(experiment, data.part(blackbeam_data::Part::Train).len())?;
+    Ok(Gathered { registry: Registry::new()?, loaded, lock, data, pinned })
+}
+
 pub(super) fn prepare(request: &Request, progress: &mut dyn Progress) -> Result<Prepared, TrainError> {
-    let pinned = blackbeam_digital::pin_threads().map_err(TrainError::BadRequest)?;
     let (file, plugins) = match &request.start {
-        Start::New { experiment, .. } => (experiment.clone(), folder_of(experiment).to_owned()),
+        Start::New { experiment, .. } => (experiment.clone(), plugins_of(experiment)),
         Start::Resume { dir, .. } => {
             // The resolved experiment lies elsewhere than the one that the run began with, and its plugins.lock.
             let dir = RunDir::open(dir)?;
             (dir.file("experiment.yaml"), Lock::read(&dir)?.plugins_lock.unwrap_or_default())
         }
     };
-    let known = LockFile::find(&[&plugins, Path::new("")])?;
-    let loaded = check_with(&file, &request.overrides, request.seed, request.ideal, known.as_ref())?;
-    if !loaded.warnings.is_empty() {
-        progress.note(loaded.warnings.render(false).trim_end());
-    }
+    let changes = (request.overrides.as_slice(), request.seed, request.ideal);
+    let Gathered { loaded, lock: known, registry, data, pinned } =
+        gather((&file, &plugins), changes, request.data.as_deref(), progress)?;
     let experiment = &loaded.experiment;
-    for library in libraries(experiment) {
-        verify(known.as_ref(), library)?;
-    }
-    let limits = Limits { train: experiment.data.train, test: experiment.data.test };
-    let (set, normalise) = (experiment.data.data_set(), experiment.data.normalise.unwrap_or_default());
-    let data = load(set, request.data.as_deref(), limits, normalise, experiment.seed)?;
-    check_batch(experiment, data.part(blackbeam_data::Part::Train).len())?;
-    let registry = Registry::new()?;
     let named =
         descriptions(experiment, &|kind, name, library| look_up(&registry, known.as_ref(), kind, name, library));
-    let mut lock = lock_of(experiment, &named, &data.files, pinned.what)?;
-    lock.plugins_lock = known.as_ref().and_then(|known| std::path::absolute(folder_of(known.path())).ok());
+    let mut lock = lock_of(experiment, &named, &data.files, pinned)?;
+    // Fails for a folder that is gone, which then knows nothing any more.
+    lock.plugins_lock =
+        known.as_ref().and_then(|known| std::path::absolute(known.path()).ok()?.parent().map(Path::to_owned));
     let (dir, checkpoint) = directory(request, experiment, &lock, progress)?;
     let (physical, spent) = PhysicalFile::open(&dir.file("ledger.jsonl"))
         .map_err(|error| RunError::Io { path: dir.file("ledger.jsonl"), error })?;
@@ -177,17 +219,25 @@ pub(super) fn prepare(request: &Request, progress: &mut dyn Progress) -> Result<
         lock: known,
         registry,
         isolation: request.isolation.clone(),
-        data: Arc::new(data),
+        data,
         threads: request.threads,
         loaded,
         physical,
         dir: dir.path().to_owned(),
         interrupt: request.interrupt.clone(),
+        stand_ins: None,
     };
     Ok(Prepared { site, dir, spent, checkpoint })
 }
 
-fn folder_of(file: &Path) -> &Path {
+/// Where the `plugins.lock` of an experiment file lies: beside it; of one that a run directory keeps, where that run had it.
+pub(super) fn plugins_of(experiment: &Path) -> PathBuf {
+    let folder = folder_of(experiment);
+    let of_run = RunDir::open(folder).and_then(|dir| Lock::read(&dir)).ok().and_then(|lock| lock.plugins_lock);
+    of_run.unwrap_or_else(|| folder.to_owned())
+}
+
+pub(super) fn folder_of(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new(""))
 }
 
@@ -259,6 +309,11 @@ fn lock_of(
     };
     let mut devices = BTreeMap::new();
     for (name, device) in &experiment.devices {
+        if let Some(log) = &device.source.replay {
+            for (name, log) in logs_of(name, log, experiment) {
+                devices.insert(name, locked(&log)?);
+            }
+        }
         if let Some(file) = &device.source.file {
             devices.insert(name.clone(), locked(file)?);
             for named in files_of(file, &read_options(name, device)) {

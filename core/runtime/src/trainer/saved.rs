@@ -1,6 +1,6 @@
 //! A phase as a checkpoint holds it.
 
-use super::{TrainError, phase::Phase};
+use super::{TrainError, phase::Phase, recording};
 use crate::{
     run::{Checkpoint, RunError, Tensor, TensorData},
     session::SessionState,
@@ -24,6 +24,9 @@ struct SavedSlot {
     session: SessionState,
     optimizer_steps: u64,
     surrogate_error: Option<f64>,
+    /// The last entry of the device's log.
+    #[serde(default)]
+    recorded: Option<u64>,
 }
 
 impl Phase {
@@ -55,6 +58,7 @@ impl Phase {
                 session: slot.session.save()?,
                 optimizer_steps: slot.optimizer.steps(),
                 surrogate_error: slot.last_surrogate_error,
+                recorded: slot.record.as_ref().map(|log| log.position()),
             });
         }
         let phase = SavedPhase {
@@ -98,6 +102,9 @@ impl Phase {
             }
             slot.optimizer.restore(state.optimizer_steps, moments).map_err(|e| wrong(e.to_string()))?;
             slot.last_surrogate_error = state.surrogate_error;
+            if let Some(log) = &slot.record {
+                log.resumed(state.recorded).map_err(|error| recording::failed(&slot.name, error))?;
+            }
             slot.session.restore(state.session)?;
         }
         drop(slots);

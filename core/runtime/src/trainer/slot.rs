@@ -7,9 +7,10 @@ use crate::{
 };
 use blackbeam_layers::{Schedule, VectorOptimizer};
 use blackbeam_plugin::{
-    Ask, Context, CostInputs, Descriptor, Estimator, Factors, Key, Manifest, Matrix, OutcomeKind, PluginError, RSlice,
-    Surrogate, needs,
+    Ask, Context, Cost, CostInputs, Descriptor, Estimator, Factors, Key, Manifest, Matrix, OutcomeKind, PluginError,
+    RSlice, Surrogate, needs,
 };
+use blackbeam_record::RecordHandle;
 
 /// An estimator or a surrogate with what it says of itself.
 pub(super) struct Role<T: ?Sized> {
@@ -63,6 +64,8 @@ pub(super) struct Slot {
     pub last_surrogate_error: Option<f64>,
     /// Sentinels, if there are any.
     pub sentinel: Option<SentinelConfig>,
+    /// The log of the device, if it is recorded.
+    pub record: Option<RecordHandle>,
 }
 
 /// The factor R of the output Fisher information, stacked over the uses of a device.
@@ -199,12 +202,16 @@ impl Slot {
     /// The most rows that a step with `samples` samples may send to this device by itself, forward pass included, and how
     /// many losses its estimator may ask for, each of which sends more to the devices behind.
     pub fn step_cost(&self, step: u64, samples: usize) -> (u64, u64) {
-        let rows = self.rows(samples);
-        let inputs = self.cost_inputs(step, rows);
-        let estimator = self.estimator.as_ref().map(|e| e.method.cost(&inputs)).unwrap_or_default();
-        let surrogate = self.surrogate.as_ref().map(|s| s.method.cost(&inputs)).unwrap_or_default();
-        let own = (rows as u64).saturating_add(estimator.vectors).saturating_add(surrogate.vectors);
+        let (estimator, surrogate) = self.method_costs(step, samples);
+        let own = (self.rows(samples) as u64).saturating_add(estimator.vectors).saturating_add(surrogate.vectors);
         (own, estimator.losses)
+    }
+
+    /// What estimator and surrogate say that a step with `samples` samples costs.
+    pub fn method_costs(&self, step: u64, samples: usize) -> (Cost, Cost) {
+        let inputs = self.cost_inputs(step, self.rows(samples));
+        let estimator = self.estimator.as_ref().map(|e| e.method.cost(&inputs)).unwrap_or_default();
+        (estimator, self.surrogate.as_ref().map(|s| s.method.cost(&inputs)).unwrap_or_default())
     }
 
     /// Rows that a loss asked for at another device's use `from` sends to this one.
@@ -379,6 +386,7 @@ mod tests {
             surrogate_error: None,
             last_surrogate_error: None,
             sentinel: None,
+            record: None,
         };
         (slot, folder)
     }

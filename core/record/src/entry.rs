@@ -1,0 +1,223 @@
+//! Entries of a log.
+
+use crate::{
+    chain::{HASH, hash},
+    wire::{self, In, NO_CALL, Out, Result, Wire},
+};
+use blackbeam_plugin::{Call, PluginError, Purpose};
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $number:literal $name:literal),* $(,)?) => {
+        /// What an entry of a log is of: mostly a call of [`blackbeam_plugin::Device`].
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        #[repr(u8)]
+        pub enum Kind { $($(#[$doc])* $kind = $number),* }
+
+        impl Kind {
+            /// All kinds, in order.
+            pub const ALL: &'static [Kind] = &[$(Kind::$kind),*];
+
+            /// The name in reports and messages.
+            pub fn name(self) -> &'static str {
+                match self { $(Kind::$kind => $name),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A process began to record: what the device said of itself.
+    Open = 0 "open",
+    /// The run was resumed: what stands between here and the entry that it went on after was work that is lost.
+    Resume = 1 "resume",
+    /// The process has closed the log.
+    Close = 2 "close",
+    /// Parameters were programmed.
+    WriteParams = 3 "write_params",
+    /// Vectors were sent.
+    Query = 4 "query",
+    /// Vectors were sent at several configurations.
+    QuerySets = 5 "query_sets",
+    /// The same, one number a configuration.
+    QueryScalars = 6 "query_scalars",
+    /// Light was sent backwards.
+    QueryBackward = 7 "query_backward",
+    /// The matrix was read.
+    ReadMatrix = 8 "read_matrix",
+    /// Exact derivatives.
+    ExactVjp = 9 "exact_vjp",
+    /// The parameters were read back.
+    ReadParams = 10 "read_params",
+    /// The full scale was set.
+    SetFullScale = 11 "set_full_scale",
+    /// The hardware was put in its safe state.
+    SafeState = 12 "safe_state",
+    /// The device said how it is.
+    Health = 13 "health",
+    /// It was calibrated.
+    Calibrate = 14 "calibrate",
+    /// Its state was saved.
+    SaveState = 15 "save_state",
+    /// A state was taken back.
+    RestoreState = 16 "restore_state",
+}
+
+impl Kind {
+    /// Calls that change nothing of what is answered later: a replay does not need them to come in order.
+    pub(crate) fn beside(self) -> bool {
+        matches!(self, Kind::SafeState | Kind::Health | Kind::SaveState | Kind::RestoreState)
+    }
+
+    /// Calls that change what the device answers, and are no question.
+    pub(crate) fn sets_up(self) -> bool {
+        matches!(self, Kind::WriteParams | Kind::SetFullScale)
+    }
+
+    /// Marks of the log itself.
+    pub(crate) fn mark(self) -> bool {
+        matches!(self, Kind::Open | Kind::Resume | Kind::Close)
+    }
+
+    fn of(number: u8) -> Result<Kind> {
+        Kind::ALL.iter().copied().find(|k| *k as u8 == number).ok_or_else(|| format!("an entry of kind {number}"))
+    }
+}
+
+/// A request or an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Body {
+    Whole(Vec<u8>),
+    Hash { length: u64, sha256: [u8; HASH] },
+}
+
+/// What stands before request and answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Head {
+    pub kind: Kind,
+    pub failed: bool,
+    /// Nanoseconds since 1970.
+    pub begun_ns: u64,
+    pub took_ns: u64,
+    /// Vectors of one configuration.
+    pub rows: u64,
+    pub configurations: u32,
+    pub calls: Vec<Call>,
+}
+
+impl Head {
+    /// What the call was for, if it had an identity.
+    pub fn purpose(&self) -> Option<Purpose> {
+        self.calls.first().map(|call| call.purpose)
+    }
+
+    /// Kind and identity, for a person.
+    pub fn words(&self) -> String {
+        words(self.kind, &self.calls)
+    }
+}
+
+/// Kind and identity of a call, for a person.
+pub(crate) fn words(kind: Kind, calls: &[Call]) -> String {
+    let name = kind.name();
+    match calls {
+        [] => name.to_owned(),
+        [call, rest @ ..] => {
+            let Call { step, round, set, first_row, .. } = call;
+            let purpose = call.purpose.name();
+            let more = if rest.is_empty() { String::new() } else { format!(" and {} more sets", rest.len()) };
+            format!("{name} ({purpose}, step {step}, round {round}, set {set}{more}, from row {first_row} on)")
+        }
+    }
+}
+
+/// An entry of a log.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Entry {
+    pub head: Head,
+    pub request: Body,
+    pub answer: Body,
+}
+
+/// Writes the head of an entry.
+pub(crate) fn put_head(out: &mut Vec<u8>, head: &Head) {
+    let mut out = Out(out);
+    let Head { failed, mut begun_ns, mut took_ns, mut rows, mut configurations, .. } = *head;
+    let mut calls = head.calls.clone();
+    // Writing into memory does not fail.
+    let _ = (|| {
+        out.u8(&mut (head.kind as u8))?;
+        out.u8(&mut u8::from(failed))?;
+        out.u64(&mut begun_ns)?;
+        out.u64(&mut took_ns)?;
+        out.u64(&mut rows)?;
+        out.u32(&mut configurations)?;
+        out.u32(&mut (calls.len() as u32))?;
+        calls.iter_mut().try_for_each(|call| wire::call(&mut out, call))
+    })();
+}
+
+/// Writes a request or an answer, or its hash.
+pub(crate) fn put_body(out: &mut Vec<u8>, bytes: &[u8], whole: bool) {
+    out.push(u8::from(whole));
+    out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    if whole {
+        out.extend_from_slice(bytes);
+    } else {
+        out.extend_from_slice(&hash(bytes));
+    }
+}
+
+impl Entry {
+    /// Reads an entry from its bytes.
+    pub fn read(bytes: &[u8]) -> Result<Entry> {
+        let mut from = In(bytes);
+        let head = head(&mut from)?;
+        let entry = Entry { head, request: body(&mut from)?, answer: body(&mut from)? };
+        from.end().map(|()| entry)
+    }
+
+    /// Request and answer stand here, not their hashes.
+    pub fn whole(&self) -> bool {
+        matches!((&self.request, &self.answer), (Body::Whole(_), Body::Whole(_)))
+    }
+
+    /// The error of a call that failed.
+    pub fn error(&self) -> Result<PluginError> {
+        let Body::Whole(bytes) = &self.answer else { return Err("an error that is only a hash".into()) };
+        let mut error = PluginError::new(blackbeam_plugin::Code::FATAL, "");
+        let mut from = In(bytes);
+        wire::error(&mut from, &mut error)?;
+        from.end().map(|()| error)
+    }
+}
+
+fn head(from: &mut In<'_>) -> Result<Head> {
+    let (mut kind, mut failed) = (0, false);
+    from.u8(&mut kind)?;
+    from.flag(&mut failed)?;
+    let (mut begun_ns, mut took_ns, mut rows, mut configurations, mut count) = (0, 0, 0, 0, 0);
+    from.u64(&mut begun_ns)?;
+    from.u64(&mut took_ns)?;
+    from.u64(&mut rows)?;
+    from.u32(&mut configurations)?;
+    from.u32(&mut count)?;
+    let mut calls = Vec::new();
+    for _ in 0..count {
+        let mut call = NO_CALL;
+        wire::call(from, &mut call)?;
+        calls.push(call);
+    }
+    Ok(Head { kind: Kind::of(kind)?, failed, begun_ns, took_ns, rows, configurations, calls })
+}
+
+fn body(from: &mut In<'_>) -> Result<Body> {
+    let (mut whole, mut length) = (false, 0);
+    from.flag(&mut whole)?;
+    from.u64(&mut length)?;
+    if whole {
+        return Ok(Body::Whole(from.take(length)?.to_vec()));
+    }
+    let mut sha256 = [0; HASH];
+    from.bytes(&mut sha256)?;
+    Ok(Body::Hash { length, sha256 })
+}
