@@ -76,6 +76,24 @@ fn a_driver_that_goes_wrong_once_does_not_change_the_result() {
     }
 }
 
+/// What went wrong is in the log too: a run that recovered is replayed without the driver.
+#[test]
+fn a_run_that_recovered_is_replayed() {
+    if !compiler("cc") {
+        return;
+    }
+    let place = Place::new();
+    driver(&place, "cc");
+    let marker = place.path("marker");
+    on(&place, &format!(", fault: segfault, when: query, call: 20, marker: {}", marker.display()));
+    let finished = place.run("train experiment.yaml --out out --quiet --set devices.dev.record=full").done();
+    assert!(finished.stderr.contains("trying again"), "{}", finished.stderr);
+    std::fs::remove_file(place.path("libfaulty.so")).unwrap();
+    let replayed = place.run("replay out/record/dev.bblog --out again").done();
+    assert!(replayed.stdout.contains("write_params"), "{}", replayed.stdout);
+    place.finished("again").equals(&place.finished("out"));
+}
+
 #[test]
 fn a_driver_that_goes_on_failing_ends_the_run_and_loses_nothing() {
     if !compiler("cc") {

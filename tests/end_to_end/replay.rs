@@ -84,7 +84,7 @@ fn a_log_is_a_device_of_other_experiments_as_long_as_they_ask_the_same() {
     // a longer run goes on where that one was evaluated
     let asked = "purpose: evaluation was recorded, forward is asked";
     let words = ["device `dev` failed in", "dev.bblog is not what is asked now", asked];
-    place.run("train experiment.yaml --out more --quiet --set train.steps=21").ends(1, &words).in_one_line();
+    place.run("train experiment.yaml --out more --quiet --set train.steps=21").ends(1, &words);
     // another one asks something else
     let words = ["entry ", "is not what is asked now", "was recorded", "is asked"];
     place.run("train experiment.yaml --out other --set train.batch=8").ends(1, &words);
