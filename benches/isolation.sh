@@ -55,10 +55,10 @@ calls = [json.loads(line) for line in open(os.path.join(place, "calls.jsonl"))]
 cpu = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
 print("# Device libraries in a process of their own\n")
 print(f"{time.strftime('%Y-%m-%d')}, {cpu}, {os.cpu_count()} cores. Command: `benches/isolation.sh`. Medians of {len(calls)} rounds.\n")
-print("| a query of 100 x 64 single-precision numbers there and back | longer than in the same process, us | wanted |\n|---|---|---|")
+print("| a query of 100 x 64 single-precision numbers there and back | longer than in the same process, us | wanted | the bytes alone, from one core to the other and back, us |\n|---|---|---|---|")
 for key, most in [("busy", 5), ("idle", 20)]:
     values = sorted(call[key + "_us"] for call in calls)
-    print(f"| {'one after the other' if key == 'busy' else 'after a pause of 2 ms'} | {statistics.median(values):.1f} ({values[0]:.1f} .. {values[-1]:.1f}) | {most} |")
+    print(f"| {'one after the other' if key == 'busy' else 'after a pause of 2 ms'} | {statistics.median(values):.1f} ({values[0]:.1f} .. {values[-1]:.1f}) | {most} | {statistics.median(c['exchange_us'][key] for c in calls):.1f} |")
 runs = {}
 for line in open(os.path.join(place, "runs.txt")):
     name, end, begun = line.split()

@@ -8,9 +8,7 @@ use crate::{
     message::{Op, OpenRequest, Place},
     wait::{Bed, Waited, give},
 };
-use blackbeam_plugin::{
-    Applied, ArrayViewMut, Call, Code, Device, Dtype, ParameterSet, PluginError, Result, SafeState,
-};
+use blackbeam_plugin::{ArrayViewMut, Call, Code, Device, Dtype, ParameterSet, PluginError, Result, SafeState};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{Signal, getpid, kill_process},
@@ -143,7 +141,12 @@ impl<F: Fn(&OpenRequest) -> Result<Box<dyn Device>>> Child<F> {
         let mut turn = 0;
         loop {
             let header = self.memory.header();
-            let bed = Bed { turn: &header.turn, sleeps: &header.child_sleeps, pipe: self.pipes.from_parent.as_fd() };
+            let bed = Bed {
+                turn: &header.turn,
+                sleeps: &header.child_sleeps,
+                pipe: self.pipes.from_parent.as_fd(),
+                cpus: [&header.child_cpu, &header.parent_cpu],
+            };
             match bed.wait(turn, None, &mut self.spin)? {
                 Waited::Turn => {}
                 Waited::Gone | Waited::Late => self.watch.leave("Blackbeam is gone"),
@@ -207,9 +210,14 @@ fn ask(device: &mut dyn Device, op: Op, from: &mut Reader<'_>, memory: &Memory, 
     match op {
         Op::Open | Op::Close => return Err(broken("it is not asked of a device")),
         Op::Write => {
-            let (call, params) = (Call::get(from)?, Vec::<f64>::get(from)?);
-            let written = device.write_params(&params, &call);
-            put_outcome(&written.map(|applied| Written { applied, settling_s: device.settling().as_secs_f64() }), head);
+            let (call, params, to) = (Call::get(from)?, Place::get(from)?, Place::get(from)?);
+            let (params, mut applied) = (memory.view(&params)?, empty(memory, &to)?);
+            let written = device.write_params(params.as_f64()?, &call).and_then(|said| {
+                let (values, settling_s) = (said.values.len(), device.settling().as_secs_f64());
+                applied.as_f64()?.iter_mut().zip(&said.values).for_each(|(to, value)| *to = *value);
+                Ok(Written { values, settling_s })
+            });
+            put_outcome(&written, head);
         }
         Op::Query | Op::QueryBackward => {
             let (call, x, y) = (Call::get(from)?, Place::get(from)?, Place::get(from)?);
@@ -264,7 +272,8 @@ fn empty<'a>(memory: &'a Memory, place: &Place) -> Result<ArrayViewMut<'a>> {
 
 /// What a write answers.
 pub(crate) struct Written {
-    pub applied: Applied,
+    /// How many values the device says that it has applied.
+    pub values: usize,
     /// Time until the actuators have settled, which the next call waits for.
     pub settling_s: f64,
 }
@@ -278,5 +287,5 @@ pub(crate) struct Sets {
     want_applied: bool,
 }
 
-crate::codec::wire_struct!(Written { applied, settling_s });
+crate::codec::wire_struct!(Written { values, settling_s });
 crate::codec::wire_struct!(Sets { current, previous, sets, calls, want_applied });

@@ -1,5 +1,6 @@
 //! Values as bytes. Both sides are of the same program on the same machine: numbers are as the machine has them.
 
+use crate::memory::{plain, plain_mut};
 use blackbeam_plugin::{Code, PluginError, RString, RVec, Result};
 
 /// What a message may hold.
@@ -11,6 +12,19 @@ pub(crate) trait Wire: Sized {
     /// # Errors
     /// `ABI_MISMATCH` for bytes that are no such value.
     fn get(from: &mut Reader<'_>) -> Result<Self>;
+
+    /// Appends values one after the other.
+    fn put_each(values: &[Self], to: &mut Vec<u8>) {
+        values.iter().for_each(|value| value.put(to));
+    }
+
+    /// Takes so many values.
+    ///
+    /// # Errors
+    /// As `get`.
+    fn get_each(from: &mut Reader<'_>, count: usize) -> Result<Vec<Self>> {
+        (0..count).map(|_| Self::get(from)).collect()
+    }
 }
 
 /// Bytes that are taken from the front.
@@ -49,6 +63,18 @@ macro_rules! numbers {
                 let mut bytes = [0; size_of::<$number>()];
                 bytes.copy_from_slice(from.bytes(size_of::<$number>())?);
                 Ok(<$number>::from_ne_bytes(bytes))
+            }
+
+            fn put_each(values: &[Self], to: &mut Vec<u8>) {
+                to.extend_from_slice(plain(values));
+            }
+
+            fn get_each(from: &mut Reader<'_>, count: usize) -> Result<Vec<Self>> {
+                let size = count.checked_mul(size_of::<$number>()).ok_or_else(|| broken("a list is too long"))?;
+                let bytes = from.bytes(size)?;
+                let mut values = vec![<$number>::default(); count];
+                plain_mut(&mut values).copy_from_slice(bytes);
+                Ok(values)
             }
         }
     )*};
@@ -105,7 +131,7 @@ impl<T: Wire> Wire for Option<T> {
 /// Writes a list.
 pub(crate) fn put_all<T: Wire>(values: &[T], to: &mut Vec<u8>) {
     values.len().put(to);
-    values.iter().for_each(|value| value.put(to));
+    T::put_each(values, to);
 }
 
 impl<T: Wire> Wire for Vec<T> {
@@ -115,7 +141,7 @@ impl<T: Wire> Wire for Vec<T> {
 
     fn get(from: &mut Reader<'_>) -> Result<Self> {
         let length = from.length(1)?;
-        (0..length).map(|_| T::get(from)).collect()
+        T::get_each(from, length)
     }
 }
 

@@ -22,6 +22,9 @@ const STEP: usize = 1 << 16;
 /// Largest message, bytes.
 const MOST: usize = 1 << 36;
 
+/// Most bytes that are copied at once. Long copies are made by an instruction that waits for every cache line of another core.
+pub(crate) const PART: usize = 4096;
+
 /// What both sides read and write at any time.
 #[repr(C)]
 pub(crate) struct Header {
@@ -31,6 +34,9 @@ pub(crate) struct Header {
     pub parent_sleeps: AtomicU32,
     /// The same of the child.
     pub child_sleeps: AtomicU32,
+    /// The processor that the parent ran on last, and the child.
+    pub parent_cpu: AtomicU32,
+    pub child_cpu: AtomicU32,
     /// Bytes that the file has for messages.
     pub capacity: AtomicU64,
     /// Where the message's own text begins in the body; what lies before it are its arrays.
@@ -71,6 +77,9 @@ impl Memory {
         let memory = Memory { file, map };
         if let Some(room) = room {
             memory.header().capacity.store(room as u64, Ordering::SeqCst);
+            // Nobody has run yet.
+            memory.header().parent_cpu.store(u32::MAX, Ordering::SeqCst);
+            memory.header().child_cpu.store(u32::MAX, Ordering::SeqCst);
         }
         Ok(memory)
     }
@@ -130,8 +139,13 @@ impl Memory {
     /// If it does not fit: [`grow`](Self::grow) first.
     pub fn write(&mut self, at: usize, bytes: &[u8]) {
         assert!(at.checked_add(bytes.len()).is_some_and(|end| end <= self.room()), "written past the shared memory");
-        // SAFETY: the place lies within the map, and this side has the turn, so that nobody else reads or writes it.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.map.as_mut_ptr().add(BODY + at), bytes.len()) }
+        for (part, bytes) in bytes.chunks(PART).enumerate() {
+            // SAFETY: the place lies within the map, and this side has the turn, so that nobody else reads or writes it.
+            unsafe {
+                let to = self.map.as_mut_ptr().add(BODY + at + part * PART);
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
+            }
+        }
     }
 
     /// Copies out of the body.
@@ -222,16 +236,22 @@ pub(crate) fn bytes_mut<'a>(view: &'a mut ArrayViewMut<'_>) -> Result<&'a mut [u
 }
 
 /// Types whose bytes may be looked at and set as one likes.
-trait Plain: Copy {}
+pub(crate) trait Plain: Copy {}
 impl Plain for f32 {}
 impl Plain for f64 {}
+impl Plain for u8 {}
+impl Plain for u32 {}
+impl Plain for u64 {}
+impl Plain for usize {}
 
-fn plain<T: Plain>(values: &[T]) -> &[u8] {
+/// Numbers as bytes.
+pub(crate) fn plain<T: Plain>(values: &[T]) -> &[u8] {
     // SAFETY: numbers without padding are so many bytes.
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
 }
 
-fn plain_mut<T: Plain>(values: &mut [T]) -> &mut [u8] {
+/// The same, writable.
+pub(crate) fn plain_mut<T: Plain>(values: &mut [T]) -> &mut [u8] {
     // SAFETY: as above, and any bytes are such numbers.
     unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), size_of_val(values)) }
 }

@@ -298,19 +298,24 @@ impl Device for Isolated {
     }
 
     fn write_params(&mut self, params: &[f64], call: &Call) -> Result<Applied> {
+        let n = params.len();
         let say = |to: &mut Outgoing<'_>| {
             to.say(call);
-            to.list(params);
-            Ok(())
+            to.array(&ArrayView::new(params, &[n]))?;
+            to.room(Dtype::F64, &[n])
         };
-        let n = params.len();
-        let written: Written = self.ask_and(Op::Write, self.write_limit(), say, |_, (), written: Written| {
-            applied_whole(std::slice::from_ref(&written.applied), n).map(|()| written)
-        })?;
+        let mut applied = vec![0.0; n];
+        let written: Written =
+            self.ask_and(Op::Write, self.write_limit(), say, |memory, place, written: Written| {
+                if written.values != n {
+                    return Err(not_whole(written.values, n));
+                }
+                fetch(memory, &place, &mut ArrayViewMut::new(&mut applied, &[n])).map(|()| written)
+            })?;
         let running = self.running.get_mut();
         running.programmed = true;
         running.settling = seconds(written.settling_s);
-        Ok(written.applied)
+        Ok(Applied { values: applied.into() })
     }
 
     fn query(&mut self, x: ArrayView<'_>, y: ArrayViewMut<'_>, call: &Call) -> Result<()> {
@@ -453,11 +458,13 @@ impl Device for Isolated {
 fn applied_whole(all: &[Applied], n_params: usize) -> Result<()> {
     match all.iter().find(|one| one.values.len() != n_params || one.values.iter().any(|v| !v.is_finite())) {
         None => Ok(()),
-        Some(one) => Err(PluginError::new(
-            Code::SHAPE,
-            format!("{} values applied, not all of them finite, expected {n_params} numbers", one.values.len()),
-        )),
+        Some(one) => Err(not_whole(one.values.len(), n_params)),
     }
+}
+
+fn not_whole(found: usize, n_params: usize) -> PluginError {
+    let message = format!("{found} values applied, or not all of them finite; expected {n_params} numbers");
+    PluginError::new(Code::SHAPE, message)
 }
 
 fn put_sets(to: &mut Outgoing<'_>, bases: [&[f64]; 2], sets: &[ParameterSet], calls: &[Call], want_applied: bool) {

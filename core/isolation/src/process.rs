@@ -3,7 +3,7 @@
 use crate::{
     Spin,
     memory::Memory,
-    wait::{Bed, Waited, drain, give, poll_one},
+    wait::{Bed, Waited, drain, give_child, poll_one},
 };
 use rustix::{
     event::PollFlags,
@@ -87,10 +87,15 @@ impl Process {
     pub fn turn(&mut self, limit: Duration) -> io::Result<Waited> {
         let theirs = self.turn.wrapping_add(1);
         let header = self.memory.header();
-        if let Err(error) = give(&header.turn, theirs, &header.child_sleeps, &self.to_child) {
+        if let Err(error) = give_child(&header.turn, theirs, &header.child_sleeps, &self.to_child) {
             return if error.kind() == io::ErrorKind::BrokenPipe { Ok(Waited::Gone) } else { Err(error) };
         }
-        let bed = Bed { turn: &header.turn, sleeps: &header.parent_sleeps, pipe: self.from_child.as_fd() };
+        let bed = Bed {
+            turn: &header.turn,
+            sleeps: &header.parent_sleeps,
+            pipe: self.from_child.as_fd(),
+            cpus: [&header.parent_cpu, &header.child_cpu],
+        };
         let waited = bed.wait(theirs, Some(limit), &mut self.spin)?;
         let back = header.turn.load(std::sync::atomic::Ordering::SeqCst);
         self.turn = theirs.wrapping_add(1);

@@ -62,8 +62,10 @@ pub(crate) struct Bed<'a> {
     pub turn: &'a AtomicU32,
     /// Says that this side sleeps.
     pub sleeps: &'a AtomicU32,
-    /// The pipe that wakes it.
+    /// The pipe that wakes it, and that tells when the other side is gone.
     pub pipe: BorrowedFd<'a>,
+    /// Where this side runs and where the other one does: numbers of processors.
+    pub cpus: [&'a AtomicU32; 2],
 }
 
 impl Bed<'_> {
@@ -73,7 +75,12 @@ impl Bed<'_> {
     /// The system's.
     pub fn wait(&self, theirs: u32, limit: Option<Duration>, spin: &mut Spin) -> io::Result<Waited> {
         let begun = Instant::now();
-        let waited = self.look(theirs, begun, spin.now()) || {
+        // On one processor, who looks keeps the other side from getting on.
+        let [mine, other] = self.cpus;
+        let here = cpu();
+        mine.store(here, Ordering::Relaxed);
+        let limit_of_looks = if other.load(Ordering::Relaxed) == here { Duration::ZERO } else { spin.now() };
+        let waited = self.look(theirs, begun, limit_of_looks) || {
             match self.sleep(theirs, begun, limit)? {
                 Waited::Turn => true,
                 other => return Ok(other),
@@ -110,24 +117,50 @@ impl Bed<'_> {
                 self.sleeps.store(0, Ordering::SeqCst);
                 return Ok(Waited::Turn);
             }
-            let left = match limit {
-                None => None,
-                Some(limit) => match limit.checked_sub(begun.elapsed()) {
-                    Some(left) => Some(left),
-                    None => return Ok(Waited::Late),
-                },
+            let Some(limit) = limit else {
+                if self.rest(theirs)? {
+                    continue;
+                }
+                return Ok(self.gone(theirs));
             };
-            let woken = poll_one(self.pipe, left)?;
+            let Some(left) = limit.checked_sub(begun.elapsed()) else { return Ok(Waited::Late) };
+            let woken = poll_one(self.pipe, Some(left))?;
             if woken.contains(PollFlags::IN) {
-                // Who woke has taken back that this side sleeps. A byte from before is taken for a waking in vain.
-                let mut bytes = [0; 16];
-                rustix::io::read(self.pipe, &mut bytes)?;
+                self.doze()?;
             } else if woken.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-                // It may have answered before it went.
-                let answered = self.turn.load(Ordering::SeqCst) != theirs;
-                return Ok(if answered { Waited::Turn } else { Waited::Gone });
+                return Ok(self.gone(theirs));
             }
         }
+    }
+
+    /// Sleeps until the other side wakes this one, which takes back that it sleeps; a byte from before is a waking in vain. False if
+    /// the other side is gone.
+    fn doze(&self) -> io::Result<bool> {
+        let mut bytes = [0; 16];
+        match rustix::io::read(self.pipe, &mut bytes) {
+            Ok(count) => Ok(count > 0),
+            Err(rustix::io::Errno::INTR) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sleeps without a limit: for the child, whose parent's end is seen by another thread. False if the other side is gone.
+    #[cfg(target_os = "linux")]
+    fn rest(&self, theirs: u32) -> io::Result<bool> {
+        match rustix::thread::futex::wait(self.turn, rustix::thread::futex::Flags::empty(), theirs, None) {
+            Ok(()) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn rest(&self, _: u32) -> io::Result<bool> {
+        self.doze()
+    }
+
+    /// The other side may have answered before it went.
+    fn gone(&self, theirs: u32) -> Waited {
+        if self.turn.load(Ordering::SeqCst) != theirs { Waited::Turn } else { Waited::Gone }
     }
 }
 
@@ -142,7 +175,30 @@ pub(crate) fn poll_one(fd: BorrowedFd<'_>, limit: Option<Duration>) -> io::Resul
     }
 }
 
-/// Gives the turn to the other side, and wakes it where it sleeps.
+/// The processor that runs this; where it cannot be told, none that the other side has.
+fn cpu() -> u32 {
+    #[cfg(target_os = "linux")]
+    return rustix::thread::sched_getcpu() as u32;
+    #[cfg(not(target_os = "linux"))]
+    return std::process::id() | 1 << 31;
+}
+
+/// Gives the turn to the child, and wakes it where it sleeps.
+pub(crate) fn give_child(turn: &AtomicU32, to: u32, sleeps: &AtomicU32, pipe: impl AsFd) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let _ = pipe;
+        turn.store(to, Ordering::SeqCst);
+        if sleeps.swap(0, Ordering::SeqCst) != 0 {
+            rustix::thread::futex::wake(turn, rustix::thread::futex::Flags::empty(), 1)?;
+        }
+        Ok(())
+    }
+    #[cfg(not(target_os = "linux"))]
+    give(turn, to, sleeps, pipe)
+}
+
+/// Gives the turn to the other side, and wakes it by its pipe where it sleeps.
 pub(crate) fn give(turn: &AtomicU32, to: u32, sleeps: &AtomicU32, pipe: impl AsFd) -> io::Result<()> {
     turn.store(to, Ordering::SeqCst);
     if sleeps.swap(0, Ordering::SeqCst) != 0 {
