@@ -18,6 +18,9 @@ use std::{
 /// Seconds between faults, on average.
 const EVERY_S: f64 = 10.0;
 
+/// What a query takes at least, microseconds: the ledger of an hour is to fit on a disk.
+const PACE_US: u32 = 40;
+
 fn number(variable: &str) -> Option<f64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }
@@ -30,7 +33,9 @@ fn resident(pid: &str) -> Option<u64> {
 }
 
 fn source(place: &Place, more: &str) -> String {
-    let text = experiment(&format!("plugin: faulty, library: libfaulty.so, settings: {{when: never, limit: 2{more}}}"));
+    let text = experiment(&format!(
+        "plugin: faulty, library: libfaulty.so, settings: {{when: never, limit: 2, pace_us: {PACE_US}{more}}}"
+    ));
     let text = text
         .replace("samples: 4}\n    surrogate", "samples: 64}\n    surrogate")
         .replace("checkpoint_every: 5", "checkpoint_every: 500");
