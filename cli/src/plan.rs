@@ -76,7 +76,7 @@ fn text(plan: &Plan) -> String {
     for prediction in &plan.runs {
         text += &predicted(prediction);
     }
-    let Account { vectors, configurations, device_seconds, joules } = plan.total;
+    let Account { vectors, configurations, device_seconds, joules, .. } = plan.total;
     let hours = device_seconds / 3600.0;
     text += &format!(
         "All together: {vectors} vectors, {configurations} configurations, {hours:.3} device hours, {joules:.4} J.\n\

@@ -28,6 +28,14 @@ pub fn of(outcome: &Outcome) -> String {
     if let Some(set) = outcome.synthetic {
         text.push_str(&format!("The data set is synthetic: {set} generated in code, not measured data.\n"));
     }
+    if let Some(main) = summary.results.first().filter(|main| main.ledger.device_seconds > 0.0) {
+        let (ledger, host) = (&main.ledger, main.host_seconds);
+        let (write, settle, query) = (ledger.write_s, ledger.settle_s, ledger.query_s());
+        text.push_str(&format!(
+            "Time of {}: device {write:.3} s writing, {settle:.3} s settling, {query:.3} s of queries; host {host:.1} s\n",
+            main.run
+        ));
+    }
     text.push_str(&format!("Results: {}\n", outcome.dir.display()));
     text
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     instruments::{compiler, succeeds},
-    support::{Finished, Place, ROOT, Running, experiment},
+    support::{Finished, Place, ROOT, Running, experiment, library},
 };
 use std::{
     path::Path,
@@ -73,6 +73,33 @@ fn a_driver_that_goes_wrong_once_does_not_change_the_result() {
             place.finished(&name).equals(&reference);
             assert!(log(&place).ends_with('s'), "{name}: it is left in its safe state");
         }
+    }
+}
+
+/// The same through the interface in Rust.
+#[test]
+fn a_panic_in_rust_does_not_change_the_result() {
+    let place = Place::new();
+    place.add_libraries(&["fixture_faults"]);
+    let faulty = |fault: &str, when: &str, call: u64| {
+        let settings = format!("{{rows: 8, columns: 8, fault: {fault}, when: {when}, call: {call}}}");
+        let source = format!("plugin: faulty, library: {}, settings: {settings}", library("fixture_faults").display());
+        place.write("experiment.yaml", experiment(&source).replace("steps: 20", "steps: 6"));
+    };
+    faulty("panic", "forward", 1_000_000);
+    place.train("reference", "");
+    for (fault, when, call, words) in [
+        ("panic", "forward", 5, "PANIC: the plugin panicked at"),
+        ("panic", "write", 7, "asked to panic in call 7 (in write_params)"),
+        ("abort", "surrogate", 4, "killed by signal 6 (abort)"),
+        ("nan", "probe", 9, "NONFINITE"),
+        ("short", "probe", 9, "NONFINITE"),
+    ] {
+        faulty(fault, when, call);
+        let name = format!("{fault}-{when}");
+        let finished = place.run(&format!("train experiment.yaml --out {name} --quiet")).done();
+        assert!(finished.stderr.contains(words), "{name}: {}", finished.stderr);
+        place.finished(&name).equals(&place.finished("reference"));
     }
 }
 

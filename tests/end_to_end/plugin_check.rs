@@ -145,3 +145,19 @@ fn a_library_that_crashes_does_not_take_the_check_with_it() {
         assert_eq!(results(&failed)["conforms"], false);
     }
 }
+
+/// A driver that says that it applied what it did not cannot be found out by training; the check finds it.
+#[test]
+fn a_library_that_lies_about_what_it_applied_does_not_conform() {
+    if !compiler("cc") {
+        return;
+    }
+    let place = Place::new();
+    driver(&place, "cc");
+    let settings =
+        serde_json::json!({"fault": "lie", "when": "write", "call": 1, "stays": true, "marker": place.path("m")});
+    let failed = check(&place, &place.path("libfaulty.so"), "--json", &settings.to_string()).ends(1, &[]);
+    let applied = result(&results(&failed), "parameters.applied").clone();
+    assert_eq!(applied["result"], "fail", "{applied:#}");
+    assert!(applied["measured"].as_str().unwrap().contains("w<0.3>"), "{applied:#}");
+}

@@ -25,17 +25,18 @@ pub fn write_cost(descriptor: &Descriptor, old: Option<&[f64]>, new: &[f64]) -> 
     };
     let slew = descriptor.limits.slew_per_s;
     let moving = if slew > 0.0 { largest / slew } else { 0.0 };
-    let seconds = t.write_fixed_s + changed as f64 * t.write_each_s + settle + moving;
+    let (write_s, settle_s) = (t.write_fixed_s + changed as f64 * t.write_each_s, settle + moving);
+    let seconds = write_s + settle_s;
     let joules = seconds * descriptor.energy.hold_w + changed as f64 * descriptor.energy.write_j;
-    Account { vectors: 0, configurations: 1, device_seconds: seconds, joules }
+    Account { vectors: 0, configurations: 1, device_seconds: seconds, write_s, settle_s, joules }
 }
 
 /// Cost of one of the writes on the way to a configuration: its time of moving is the configuration's.
 pub fn step_cost(descriptor: &Descriptor, changed: u64) -> Account {
     let t = &descriptor.timing;
-    let seconds = t.write_fixed_s + changed as f64 * t.write_each_s;
-    let joules = seconds * descriptor.energy.hold_w + changed as f64 * descriptor.energy.write_j;
-    Account { vectors: 0, configurations: 1, device_seconds: seconds, joules }
+    let write_s = t.write_fixed_s + changed as f64 * t.write_each_s;
+    let joules = write_s * descriptor.energy.hold_w + changed as f64 * descriptor.energy.write_j;
+    Account { configurations: 1, device_seconds: write_s, write_s, joules, ..Account::default() }
 }
 
 /// How many numbers differ, and the largest difference.
@@ -59,5 +60,5 @@ pub fn query_cost(descriptor: &Descriptor, vectors: u64) -> Account {
     let frames = vectors.div_ceil(u64::from(t.frame_vectors.max(1)));
     let seconds = t.trigger_s + frames as f64 * t.frame_s * f64::from(t.averages.max(1));
     let joules = seconds * descriptor.energy.hold_w + vectors as f64 * descriptor.energy.vector_j;
-    Account { vectors, configurations: 0, device_seconds: seconds, joules }
+    Account { vectors, device_seconds: seconds, joules, ..Account::default() }
 }

@@ -22,18 +22,35 @@ pub struct Account {
     pub vectors: u64,
     /// Re-programmings of its parameters.
     pub configurations: u64,
-    /// Seconds on the device clock.
+    /// Seconds on the device clock: writing, settling, and the rest, which is queries (and calibrations, under that purpose).
     pub device_seconds: f64,
+    /// Those of them in which parameters were written.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub write_s: f64,
+    /// Those in which actuators moved and settled.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub settle_s: f64,
     /// Joules.
     pub joules: f64,
 }
 
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
 impl Account {
+    /// Seconds of the device that are neither writing nor settling.
+    pub fn query_s(&self) -> f64 {
+        (self.device_seconds - self.write_s - self.settle_s).max(0.0)
+    }
+
     /// Adds another account to this one.
     pub fn add(&mut self, other: &Account) {
         self.vectors += other.vectors;
         self.configurations += other.configurations;
         self.device_seconds += other.device_seconds;
+        self.write_s += other.write_s;
+        self.settle_s += other.settle_s;
         self.joules += other.joules;
     }
 }
@@ -225,7 +242,14 @@ mod tests {
     fn physical_lines_survive_and_add_up() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger.jsonl");
-        let cost = Account { vectors: 3, configurations: 1, device_seconds: 0.5, joules: 0.25 };
+        let cost = Account {
+            vectors: 3,
+            configurations: 1,
+            device_seconds: 0.5,
+            write_s: 0.125,
+            settle_s: 0.25,
+            joules: 0.25,
+        };
         let (file, spent) = PhysicalFile::open(&path).unwrap();
         assert_eq!(spent, Accounts::default());
         file.append("main", "mesh", Purpose::Probe, 7, &cost).unwrap();

@@ -39,11 +39,11 @@ impl Prediction {
 
 /// An account that can be divided.
 #[derive(Clone, Copy, Default)]
-struct Amount([f64; 4]);
+struct Amount([f64; 6]);
 
 impl Amount {
     fn of(a: &Account) -> Self {
-        Amount([a.vectors as f64, a.configurations as f64, a.device_seconds, a.joules])
+        Amount([a.vectors as f64, a.configurations as f64, a.device_seconds, a.write_s, a.settle_s, a.joules])
     }
 
     fn plus(self, other: Amount, times: f64) -> Self {
@@ -51,9 +51,16 @@ impl Amount {
     }
 
     fn account(self) -> Account {
-        let [vectors, configurations, device_seconds, joules] = self.0;
+        let [vectors, configurations, device_seconds, write_s, settle_s, joules] = self.0;
         let whole = |v: f64| v.round() as u64;
-        Account { vectors: whole(vectors), configurations: whole(configurations), device_seconds, joules }
+        Account {
+            vectors: whole(vectors),
+            configurations: whole(configurations),
+            device_seconds,
+            write_s,
+            settle_s,
+            joules,
+        }
     }
 }
 
