@@ -101,8 +101,17 @@ impl Events {
             if event.duration_s.is_nan() || event.duration_s < 0.0 {
                 return wrong("a duration below 0");
             }
+            let mut duration_s = event.duration_s;
+            if duration_s == 0.0 && matches!(event.what, EventKind::AdcGlitch { .. } | EventKind::FrameSlip) {
+                // What happens to one query happens to the one that begins within the time of a query after it.
+                let timing = &circuit.timing;
+                duration_s = timing.trigger_s + timing.frame_s * f64::from(timing.averages.max(1));
+                if duration_s <= 0.0 {
+                    return wrong("it happens to a query, and queries take no time: say `timing: {frame: SECONDS}`");
+                }
+            }
             let key = root.with(i as u64);
-            events.push(Timed { what: event.what.clone(), when, duration_s: event.duration_s, key, jumped: None });
+            events.push(Timed { what: event.what.clone(), when, duration_s, key, jumped: None });
         }
         Ok(Events { events })
     }

@@ -119,6 +119,23 @@ fn with_event(mut circuit: Circuit, what: EventKind, at: f64, duration_s: f64) -
     open(&circuit)
 }
 
+/// What device files give no duration happens to the query that begins within the time of a query after it.
+#[test]
+fn what_is_over_at_once_happens_to_a_query() {
+    let mut circuit = testing::slm(3, 2);
+    let x = inputs(5, 2, 0.5);
+    circuit.events = vec![Event { what: EventKind::FrameSlip, when: When::At(vec![1.0]), duration_s: 0.0 }];
+    (circuit.timing.trigger_s, circuit.timing.frame_s) = (0.0, 0.0);
+    let error = Simulator::open(&circuit, 0, 1).err().unwrap();
+    assert!(error.message.contains("queries take no time"), "{error}");
+    (circuit.timing.trigger_s, circuit.timing.frame_s, circuit.timing.averages) = (0.125, 0.25, 2);
+    let mut device = open(&circuit);
+    let plain = query(&mut device, &x, &call(0, 0, 0.5));
+    for (t, slips) in [(0.99, false), (1.0, true), (1.6, true), (1.625, false), (9.0, false)] {
+        assert_eq!(query(&mut device, &x, &call(0, 0, t)).row(1) == plain.row(0), slips, "{t}");
+    }
+}
+
 #[test]
 fn events_of_the_read_out() {
     let mut circuit = testing::slm(3, 2);
