@@ -10,6 +10,7 @@ mod hardware;
 mod network;
 mod overrides;
 mod read;
+mod source;
 mod swap;
 mod types;
 
@@ -17,6 +18,7 @@ pub use descriptions::{MethodDescription, descriptions};
 pub use hardware::{RetryConfig, SentinelAction, SentinelConfig};
 pub use network::{Behind, behind_trained, network_shapes};
 pub use read::{Loaded, Lookup, ReadOptions, read, schema};
+pub use source::*;
 pub use types::*;
 
 #[cfg(test)]
