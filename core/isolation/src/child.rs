@@ -141,12 +141,7 @@ impl<F: Fn(&OpenRequest) -> Result<Box<dyn Device>>> Child<F> {
         let mut turn = 0;
         loop {
             let header = self.memory.header();
-            let bed = Bed {
-                turn: &header.turn,
-                sleeps: &header.child_sleeps,
-                pipe: self.pipes.from_parent.as_fd(),
-                cpus: [&header.child_cpu, &header.parent_cpu],
-            };
+            let bed = Bed { turn: &header.turn, sleeps: &header.child_sleeps, pipe: self.pipes.from_parent.as_fd() };
             match bed.wait(turn, None, &mut self.spin)? {
                 Waited::Turn => {}
                 Waited::Gone | Waited::Late => self.watch.leave("Blackbeam is gone"),

@@ -34,9 +34,6 @@ pub(crate) struct Header {
     pub parent_sleeps: AtomicU32,
     /// The same of the child.
     pub child_sleeps: AtomicU32,
-    /// The processor that the parent ran on last, and the child.
-    pub parent_cpu: AtomicU32,
-    pub child_cpu: AtomicU32,
     /// Bytes that the file has for messages.
     pub capacity: AtomicU64,
     /// Where the message's own text begins in the body; what lies before it are its arrays.
@@ -77,9 +74,6 @@ impl Memory {
         let memory = Memory { file, map };
         if let Some(room) = room {
             memory.header().capacity.store(room as u64, Ordering::SeqCst);
-            // Nobody has run yet.
-            memory.header().parent_cpu.store(u32::MAX, Ordering::SeqCst);
-            memory.header().child_cpu.store(u32::MAX, Ordering::SeqCst);
         }
         Ok(memory)
     }

@@ -90,12 +90,7 @@ impl Process {
         if let Err(error) = give_child(&header.turn, theirs, &header.child_sleeps, &self.to_child) {
             return if error.kind() == io::ErrorKind::BrokenPipe { Ok(Waited::Gone) } else { Err(error) };
         }
-        let bed = Bed {
-            turn: &header.turn,
-            sleeps: &header.parent_sleeps,
-            pipe: self.from_child.as_fd(),
-            cpus: [&header.parent_cpu, &header.child_cpu],
-        };
+        let bed = Bed { turn: &header.turn, sleeps: &header.parent_sleeps, pipe: self.from_child.as_fd() };
         let waited = bed.wait(theirs, Some(limit), &mut self.spin)?;
         let back = header.turn.load(std::sync::atomic::Ordering::SeqCst);
         self.turn = theirs.wrapping_add(1);

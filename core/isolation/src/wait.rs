@@ -64,8 +64,6 @@ pub(crate) struct Bed<'a> {
     pub sleeps: &'a AtomicU32,
     /// The pipe that wakes it, and that tells when the other side is gone.
     pub pipe: BorrowedFd<'a>,
-    /// Where this side runs and where the other one does: numbers of processors.
-    pub cpus: [&'a AtomicU32; 2],
 }
 
 impl Bed<'_> {
@@ -75,12 +73,7 @@ impl Bed<'_> {
     /// The system's.
     pub fn wait(&self, theirs: u32, limit: Option<Duration>, spin: &mut Spin) -> io::Result<Waited> {
         let begun = Instant::now();
-        // On one processor, who looks keeps the other side from getting on.
-        let [mine, other] = self.cpus;
-        let here = cpu();
-        mine.store(here, Ordering::Relaxed);
-        let limit_of_looks = if other.load(Ordering::Relaxed) == here { Duration::ZERO } else { spin.now() };
-        let waited = self.look(theirs, begun, limit_of_looks) || {
+        let waited = self.look(theirs, begun, spin.now()) || {
             match self.sleep(theirs, begun, limit)? {
                 Waited::Turn => true,
                 other => return Ok(other),
@@ -173,14 +166,6 @@ pub(crate) fn poll_one(fd: BorrowedFd<'_>, limit: Option<Duration>) -> io::Resul
         Err(rustix::io::Errno::INTR) => Ok(PollFlags::empty()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// The processor that runs this; where it cannot be told, none that the other side has.
-fn cpu() -> u32 {
-    #[cfg(target_os = "linux")]
-    return rustix::thread::sched_getcpu() as u32;
-    #[cfg(not(target_os = "linux"))]
-    return std::process::id() | 1 << 31;
 }
 
 /// Gives the turn to the child, and wakes it where it sleeps.
