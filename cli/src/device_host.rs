@@ -27,6 +27,15 @@ pub fn run(memory: Option<&Path>, load: Option<&Path>) -> Result<(), Failure> {
     })
 }
 
+/// How device libraries are run in processes of their own: by this program itself.
+///
+/// # Errors
+/// If the system does not say which program this is.
+pub fn isolation() -> Result<Isolation, Failure> {
+    Isolation::by_this_program()
+        .map_err(|e| Failure::Run(format!("this program cannot be found again, to run device libraries: {e}")))
+}
+
 /// Loads a library in a process of its own, to see whether its start-up code can be run. What else is wrong with it is not
 /// said here.
 ///
@@ -34,8 +43,7 @@ pub fn run(memory: Option<&Path>, load: Option<&Path>) -> Result<(), Failure> {
 /// If the process crashed or hung.
 pub fn try_to_load(library: &Path) -> Result<(), Failure> {
     let cannot = |what: String| Failure::Input(format!("{}: {what}", library.display()));
-    let isolation = Isolation::by_this_program().map_err(|e| cannot(e.to_string()))?;
-    let mut child = Command::new(isolation.program())
+    let mut child = Command::new(isolation()?.program())
         .args([HOST_COMMAND, "--load"])
         .arg(library)
         .stdin(Stdio::null())

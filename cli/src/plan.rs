@@ -3,12 +3,12 @@
 use crate::{
     Failure,
     args::{Format, key_value},
+    device_host::isolation,
     print,
     progress::Terminal,
 };
 use blackbeam_plugin::Purpose;
 use blackbeam_runtime::{
-    host::Isolation,
     session::Account,
     trainer::plan::{Plan, PlanRequest, Planned, Prediction, plan},
 };
@@ -46,8 +46,6 @@ pub struct PlanArgs {
 /// Runs the command.
 pub fn run(args: PlanArgs) -> Result<(), Failure> {
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
-    let isolation = Isolation::by_this_program()
-        .map_err(|e| Failure::Run(format!("this program cannot be found again, to run device libraries: {e}")))?;
     let request = PlanRequest {
         experiment: args.experiment,
         overrides: args.set,
@@ -56,7 +54,7 @@ pub fn run(args: PlanArgs) -> Result<(), Failure> {
         threads: args.threads.unwrap_or(cores),
         data: std::env::var_os("BLACKBEAM_DATA").map(Into::into),
         ledger: args.ledger,
-        isolation: Some(isolation),
+        isolation: Some(isolation()?),
     };
     let plan = plan(&request, &mut Terminal::new(true)).map_err(|error| match error.is_bad_input() {
         true => Failure::Input(error.to_string()),

@@ -1,9 +1,8 @@
 //! `blackbeam replay`.
 
-use crate::{Failure, args::Format, print, progress::Terminal, say};
+use crate::{Failure, args::Format, device_host::isolation, print, progress::Terminal, say};
 use blackbeam_record::{END_OF_LOG, Log, LogError, Replay, Report};
 use blackbeam_runtime::{
-    host::Isolation,
     run::{RunDir, RunError, compare},
     trainer::{Request, Start, Status, TrainError, train},
 };
@@ -76,8 +75,6 @@ fn again(dir: &RunDir, args: &ReplayArgs) -> Result<(), Failure> {
     }
     let out = args.out.clone().unwrap_or_else(|| RunDir::free(&beside(dir.path())));
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
-    let isolation = Isolation::by_this_program()
-        .map_err(|e| Failure::Run(format!("this program cannot be found again, to run device libraries: {e}")))?;
     let request = Request {
         start: Start::New { experiment: dir.file("experiment.yaml"), out: Some(out.clone()) },
         overrides,
@@ -86,7 +83,7 @@ fn again(dir: &RunDir, args: &ReplayArgs) -> Result<(), Failure> {
         threads: args.threads.unwrap_or(cores),
         data: std::env::var_os("BLACKBEAM_DATA").map(Into::into),
         interrupt: Arc::new(AtomicBool::new(false)),
-        isolation: Some(isolation),
+        isolation: Some(isolation()?),
     };
     let finished = finished(dir);
     let mut terminal = Terminal::new(true);

@@ -1,7 +1,6 @@
 //! `blackbeam train`.
 
-use crate::{Failure, args::TrainArgs, print, progress::Terminal, say, table};
-use blackbeam_runtime::host::Isolation;
+use crate::{Failure, args::TrainArgs, device_host::isolation, print, progress::Terminal, say, table};
 use blackbeam_runtime::trainer::{Progress, Request, Start, Status, TrainError, train};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::{
@@ -25,8 +24,6 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
         (Some(experiment), None) => Start::New { experiment, out: args.out },
         (None, None) => return Err(Failure::Input("an experiment file or --resume DIR is needed".into())),
     };
-    let isolation = Isolation::by_this_program()
-        .map_err(|e| Failure::Run(format!("this program cannot be found again, to run device libraries: {e}")))?;
     let request = Request {
         start,
         overrides: args.set,
@@ -35,7 +32,7 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
         threads: args.threads.unwrap_or(cores),
         data: std::env::var_os("BLACKBEAM_DATA").map(Into::into),
         interrupt: interrupt.clone(),
-        isolation: Some(isolation),
+        isolation: Some(isolation()?),
     };
     let mut terminal = Terminal::new(args.quiet);
     let outcome = match train(&request, &mut terminal) {

@@ -1,12 +1,11 @@
 //! `blackbeam bench isolation`: what a call takes longer through a process of its own.
 
 use super::cases::sizes;
-use crate::{Failure, args::BenchArgs, print};
+use crate::{Failure, args::BenchArgs, device_host::isolation, print};
 use blackbeam_plugin::{
     Applied, ArrayView, ArrayViewMut, Call, Descriptor, Device, Dtype, Energy, Limits, Open, Port, Purpose, Result,
     Timeouts, Timing,
 };
-use blackbeam_runtime::host::Isolation;
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -68,9 +67,8 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let size = sizes(args).map_err(Failure::Input)?;
     let (width, rows) = (size.modes, size.batch);
     let run = |error: String| Failure::Run(error);
-    let isolation = Isolation::by_this_program().map_err(|e| run(e.to_string()))?;
     let open = Open { settings: "{}".into(), seed: 0, threads: 1, ideal: false };
-    let mut apart = isolation.open_built_in(&format!("{NAME}{width}"), &open).map_err(|e| run(e.to_string()))?;
+    let mut apart = isolation()?.open_built_in(&format!("{NAME}{width}"), &open).map_err(|e| run(e.to_string()))?;
     let mut here: Box<dyn Device> = Box::new(Echo(width));
     let x: Vec<f32> = (0..rows * width).map(|i| i as f32).collect();
     let mut case = |rest: Duration, seconds: f64| -> Result<[f64; 2], Failure> {

@@ -1,6 +1,6 @@
 //! The same command in a process of its own: a library that crashes is a breach, not the end of the command.
 
-use crate::{Failure, args::PluginCheckArgs, print, say};
+use crate::{Failure, args::PluginCheckArgs, device_host::isolation, print, say};
 use blackbeam_plugin::Open;
 use blackbeam_runtime::host::Isolation;
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,7 +20,7 @@ pub fn run(args: &PluginCheckArgs, device: &str, open: &Open) -> Result<(), Fail
     let cannot =
         |error: std::io::Error| Failure::Run(format!("the check cannot be run in a process of its own: {error}"));
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(cannot)?;
-    let isolation = Isolation::by_this_program().map_err(cannot)?;
+    let isolation = isolation()?;
     let mut child = Command::new(isolation.program())
         .args(std::env::args_os().skip(1))
         .arg(HERE)
@@ -49,19 +49,25 @@ pub fn run(args: &PluginCheckArgs, device: &str, open: &Open) -> Result<(), Fail
         return match status.code() {
             Some(0) => Ok(()),
             Some(code @ (1 | 2 | 130)) => Err(Failure::Said(code as u8)),
-            code => {
-                Err(ended(args, device, open, (&format!("ended its process with code {}", code.unwrap_or(-1)), &last)))
-            }
+            code => Err(ended(
+                &isolation,
+                args,
+                (device, open),
+                (&format!("ended its process with code {}", code.unwrap_or(-1)), &last),
+            )),
         };
     };
-    Err(ended(args, device, open, (&format!("crashed its process (signal {signal})"), &last)))
+    Err(ended(&isolation, args, (device, open), (&format!("crashed its process (signal {signal})"), &last)))
 }
 
 /// The library has ended the process: brings the device to its safe state in another one, and says so.
-fn ended(args: &PluginCheckArgs, device: &str, open: &Open, (how, last): (&str, &str)) -> Failure {
-    let opened = Isolation::by_this_program()
-        .map_err(|e| e.to_string())
-        .and_then(|isolation| isolation.open_unverified(&args.target, device, open).map_err(|e| e.to_string()));
+fn ended(
+    isolation: &Isolation,
+    args: &PluginCheckArgs,
+    (device, open): (&str, &Open),
+    (how, last): (&str, &str),
+) -> Failure {
+    let opened = isolation.open_unverified(&args.target, device, open).map_err(|e| e.to_string());
     let safe = opened.and_then(|mut device| device.safe_state().map_err(|e| e.to_string()));
     let left = match safe {
         Ok(()) => "It was opened again and is in its safe state".to_owned(),
