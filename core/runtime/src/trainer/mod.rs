@@ -279,7 +279,8 @@ impl<'a> Runner<'a> {
         Ok(Some(phase))
     }
 
-    /// Steps until the end, the budget, an interrupt or a pause, of which it says why. A phase that has ended is in `done`, and the checkpoint says so.
+    /// Steps until the end, the budget, an interrupt or a pause, of which it says why. A phase that has ended is in `done`, and
+    /// the checkpoint says so.
     fn train_phase(&mut self, phase: &mut Phase) -> Result<(Status, Option<String>), TrainError> {
         let mut status = Status::Done;
         let train = phase.train.clone();
