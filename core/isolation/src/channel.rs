@@ -1,11 +1,11 @@
 //! Messages in the shared memory: arrays first, each where it can be used in place, then a text that says what they are.
 
 use crate::{
-    codec::{Reader, Wire, broken, put_all},
     memory::{Memory, PART, bytes, bytes_mut},
-    message::{ALIGNED, Place},
+    message::{ALIGNED, Place, broken, take},
 };
 use blackbeam_plugin::{ArrayView, ArrayViewMut, Code, Dtype, PluginError, Result};
+use blackbeam_wire::{Reader, Wire, put_all};
 use std::{io, sync::atomic::Ordering};
 
 /// A message that is being written.
@@ -134,7 +134,7 @@ pub(crate) fn put_outcome<T: Wire>(outcome: &Result<T>, to: &mut Vec<u8>) {
 /// Takes an outcome. The outer error is a message that makes no sense.
 pub(crate) fn get_outcome<T: Wire>(text: &[u8]) -> Result<Result<T>> {
     let mut reader = Reader(text);
-    Ok(if bool::get(&mut reader)? { Ok(T::get(&mut reader)?) } else { Err(PluginError::get(&mut reader)?) })
+    Ok(if take(&mut reader)? { Ok(take(&mut reader)?) } else { Err(take(&mut reader)?) })
 }
 
 fn too_large() -> io::Error {

@@ -3,12 +3,12 @@
 use crate::{
     PROTOCOL, Spin,
     channel::{Outgoing, put_outcome, text},
-    codec::{Reader, Wire, broken},
     memory::Memory,
-    message::{Op, OpenRequest, Place},
+    message::{Op, OpenRequest, Place, broken, take},
     wait::{Bed, Waited, give},
 };
 use blackbeam_plugin::{ArrayViewMut, Call, Code, Device, Dtype, ParameterSet, PluginError, Result, SafeState};
+use blackbeam_wire::Reader;
 use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{Signal, getpid, kill_process},
@@ -161,7 +161,7 @@ impl<F: Fn(&OpenRequest) -> Result<Box<dyn Device>>> Child<F> {
     fn answer(&mut self) -> Result<bool> {
         let text = text(&mut self.memory)?;
         let mut request = Reader(&text);
-        let op = Op::get(&mut request)?;
+        let op = take::<Op>(&mut request)?;
         let mut head = Vec::new();
         match op {
             Op::Open => put_outcome(&self.open(&mut request), &mut head),
@@ -186,13 +186,13 @@ impl<F: Fn(&OpenRequest) -> Result<Box<dyn Device>>> Child<F> {
     }
 
     fn open(&mut self, request: &mut Reader<'_>) -> Result<blackbeam_plugin::Descriptor> {
-        if u64::get(request)? != PROTOCOL {
+        if take::<u64>(request)? != PROTOCOL {
             return Err(PluginError::new(
                 Code::ABI_MISMATCH,
                 "the two processes are of different versions of Blackbeam",
             ));
         }
-        let device = (self.open)(&OpenRequest::get(request)?)?;
+        let device = (self.open)(&take::<OpenRequest>(request)?)?;
         let descriptor = device.descriptor();
         *lock(&self.watch.anywhere) = device.safe_state_anywhere();
         *lock(&self.watch.device) = Some(device);
@@ -205,7 +205,7 @@ fn ask(device: &mut dyn Device, op: Op, from: &mut Reader<'_>, memory: &Memory, 
     match op {
         Op::Open | Op::Close => return Err(broken("it is not asked of a device")),
         Op::Write => {
-            let (call, params, to) = (Call::get(from)?, Place::get(from)?, Place::get(from)?);
+            let (call, params, to) = (take::<Call>(from)?, take::<Place>(from)?, take::<Place>(from)?);
             let (params, mut applied) = (memory.view(&params)?, empty(memory, &to)?);
             let written = device.write_params(params.as_f64()?, &call).and_then(|said| {
                 let (values, settling_s) = (said.values.len(), device.settling().as_secs_f64());
@@ -215,21 +215,21 @@ fn ask(device: &mut dyn Device, op: Op, from: &mut Reader<'_>, memory: &Memory, 
             put_outcome(&written, head);
         }
         Op::Query | Op::QueryBackward => {
-            let (call, x, y) = (Call::get(from)?, Place::get(from)?, Place::get(from)?);
+            let (call, x, y) = (take::<Call>(from)?, take::<Place>(from)?, take::<Place>(from)?);
             let (x, y) = (memory.view(&x)?, empty(memory, &y)?);
             let backward = op == Op::QueryBackward;
             put_outcome(&if backward { device.query_backward(x, y, &call) } else { device.query(x, y, &call) }, head);
         }
         Op::QuerySets => {
-            let sets = Sets::get(from)?;
-            let (x, y) = (Place::get(from)?, Place::get(from)?);
+            let sets = take::<Sets>(from)?;
+            let (x, y) = (take::<Place>(from)?, take::<Place>(from)?);
             let (x, y) = (memory.view(&x)?, empty(memory, &y)?);
             let bases = [&sets.current[..], &sets.previous[..]];
             put_outcome(&device.query_sets(bases, &sets.sets, &sets.calls, x, y, sets.want_applied), head);
         }
         Op::QueryScalars => {
-            let sets = Sets::get(from)?;
-            let (x, cotangent, to) = (Place::get(from)?, Place::get(from)?, Place::get(from)?);
+            let sets = take::<Sets>(from)?;
+            let (x, cotangent, to) = (take::<Place>(from)?, take::<Place>(from)?, take::<Place>(from)?);
             let (x, cotangent, mut scalars) = (memory.view(&x)?, memory.view(&cotangent)?, empty(memory, &to)?);
             let bases = [&sets.current[..], &sets.previous[..]];
             let scalars = scalars.as_f64()?;
@@ -237,18 +237,19 @@ fn ask(device: &mut dyn Device, op: Op, from: &mut Reader<'_>, memory: &Memory, 
             put_outcome(&device.query_scalars(bases, &sets.sets, calls, x, cotangent, scalars, wanted), head);
         }
         Op::ExactVjp => {
-            let call = Call::get(from)?;
-            let [x, dy, dx, dparams] = [Place::get(from)?, Place::get(from)?, Place::get(from)?, Place::get(from)?];
+            let call = take::<Call>(from)?;
+            let [x, dy, dx, dparams] =
+                [take::<Place>(from)?, take::<Place>(from)?, take::<Place>(from)?, take::<Place>(from)?];
             let (x, dy, dx) = (memory.view(&x)?, memory.view(&dy)?, empty(memory, &dx)?);
             let mut dparams = empty(memory, &dparams)?;
             put_outcome(&device.exact_vjp(x, dy, dx, dparams.as_f64()?, &call), head);
         }
-        Op::ReadMatrix => put_outcome(&device.read_matrix(&Call::get(from)?), head),
+        Op::ReadMatrix => put_outcome(&device.read_matrix(&take::<Call>(from)?), head),
         Op::ReadParams => put_outcome(&device.read_params(), head),
-        Op::SetFullScale => put_outcome(&device.set_full_scale(f64::get(from)?), head),
+        Op::SetFullScale => put_outcome(&device.set_full_scale(take::<f64>(from)?), head),
         Op::SafeState => put_outcome(&device.safe_state(), head),
         Op::SaveState => put_outcome(&device.save_state(), head),
-        Op::RestoreState => put_outcome(&device.restore_state(&Vec::<u8>::get(from)?), head),
+        Op::RestoreState => put_outcome(&device.restore_state(&take::<Vec<u8>>(from)?), head),
         Op::Health => put_outcome(&device.health(), head),
         Op::Calibrate => put_outcome(&device.calibrate(), head),
     }
@@ -282,5 +283,5 @@ pub(crate) struct Sets {
     want_applied: bool,
 }
 
-crate::codec::wire_struct!(Written { values, settling_s });
-crate::codec::wire_struct!(Sets { current, previous, sets, calls, want_applied });
+blackbeam_wire::wire_struct!(Written { values, settling_s });
+blackbeam_wire::wire_struct!(Sets { current, previous, sets, calls, want_applied });

@@ -14,7 +14,6 @@
 
 mod channel;
 mod child;
-mod codec;
 mod memory;
 mod message;
 mod parent;

@@ -2,10 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::{
-    codec::broken,
-    message::{ALIGNED, Place},
-};
+use crate::message::{ALIGNED, Place, broken};
 use blackbeam_plugin::{ArrayView, ArrayViewMut, Dtype, Result};
 use memmap2::{MmapOptions, MmapRaw};
 use std::{
@@ -216,38 +213,17 @@ impl Memory {
 /// Never for the element types that there are.
 pub(crate) fn bytes<'a>(view: &ArrayView<'a>) -> Result<&'a [u8]> {
     Ok(match view.dtype() {
-        Dtype::F64 => plain(view.as_f64()?),
-        Dtype::F32 => plain(view.as_f32()?),
+        Dtype::F64 => bytemuck::cast_slice(view.as_f64()?),
+        Dtype::F32 => bytemuck::cast_slice(view.as_f32()?),
     })
 }
 
 /// The same, writable.
 pub(crate) fn bytes_mut<'a>(view: &'a mut ArrayViewMut<'_>) -> Result<&'a mut [u8]> {
     Ok(match view.dtype() {
-        Dtype::F64 => plain_mut(view.as_f64()?),
-        Dtype::F32 => plain_mut(view.as_f32()?),
+        Dtype::F64 => bytemuck::cast_slice_mut(view.as_f64()?),
+        Dtype::F32 => bytemuck::cast_slice_mut(view.as_f32()?),
     })
-}
-
-/// Types whose bytes may be looked at and set as one likes.
-pub(crate) trait Plain: Copy {}
-impl Plain for f32 {}
-impl Plain for f64 {}
-impl Plain for u8 {}
-impl Plain for u32 {}
-impl Plain for u64 {}
-impl Plain for usize {}
-
-/// Numbers as bytes.
-pub(crate) fn plain<T: Plain>(values: &[T]) -> &[u8] {
-    // SAFETY: numbers without padding are so many bytes.
-    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
-}
-
-/// The same, writable.
-pub(crate) fn plain_mut<T: Plain>(values: &mut [T]) -> &mut [u8] {
-    // SAFETY: as above, and any bytes are such numbers.
-    unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), size_of_val(values)) }
 }
 
 fn mapped(file: &File) -> io::Result<MmapRaw> {

@@ -1,10 +1,7 @@
 //! What the two processes say to each other.
 
-use crate::codec::{Reader, Wire, broken, wire_enum, wire_struct};
-use blackbeam_plugin::{
-    Applied, AtRange, Base, Call, Code, Descriptor, Direction, Dtype, Energy, Form, Health, Key, Limits, Matrix,
-    Parameter, ParameterKind, ParameterSet, PluginError, Port, Purpose, Result, Timeouts, Timing,
-};
+use blackbeam_plugin::{Code, Dtype, PluginError, Result};
+use blackbeam_wire::{Reader, Wire, wire_enum, wire_struct};
 
 /// What a child is to open.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,26 +22,41 @@ pub struct OpenRequest {
     pub ideal: bool,
 }
 
-/// The calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(crate) enum Op {
-    Open,
-    Write,
-    Query,
-    QuerySets,
-    QueryScalars,
-    QueryBackward,
-    ReadMatrix,
-    ExactVjp,
-    ReadParams,
-    SetFullScale,
-    SafeState,
-    SaveState,
-    RestoreState,
-    Health,
-    Calibrate,
-    Close,
+macro_rules! ops {
+    ($($op:ident = $name:literal),* $(,)?) => {
+        /// The calls.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
+        pub(crate) enum Op { $($op),* }
+
+        impl Op {
+            /// The name used in messages.
+            pub fn name(self) -> &'static str {
+                match self { $(Op::$op => $name),* }
+            }
+        }
+
+        wire_enum!(Op as u32 { $($op),* });
+    };
+}
+
+ops! {
+    Open = "open",
+    Write = "write_params",
+    Query = "query",
+    QuerySets = "query_sets",
+    QueryScalars = "query_scalars",
+    QueryBackward = "query_backward",
+    ReadMatrix = "read_matrix",
+    ExactVjp = "exact_vjp",
+    ReadParams = "read_params",
+    SetFullScale = "set_full_scale",
+    SafeState = "safe_state",
+    SaveState = "save_state",
+    RestoreState = "restore_state",
+    Health = "health",
+    Calibrate = "calibrate",
+    Close = "close",
 }
 
 impl Op {
@@ -52,48 +64,7 @@ impl Op {
     pub fn needs_parameters(self) -> bool {
         matches!(self, Op::Query | Op::QueryBackward | Op::ReadMatrix | Op::ExactVjp | Op::ReadParams)
     }
-
-    /// The name used in messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Op::Open => "open",
-            Op::Write => "write_params",
-            Op::Query => "query",
-            Op::QuerySets => "query_sets",
-            Op::QueryScalars => "query_scalars",
-            Op::QueryBackward => "query_backward",
-            Op::ReadMatrix => "read_matrix",
-            Op::ExactVjp => "exact_vjp",
-            Op::ReadParams => "read_params",
-            Op::SetFullScale => "set_full_scale",
-            Op::SafeState => "safe_state",
-            Op::SaveState => "save_state",
-            Op::RestoreState => "restore_state",
-            Op::Health => "health",
-            Op::Calibrate => "calibrate",
-            Op::Close => "close",
-        }
-    }
 }
-
-wire_enum!(Op {
-    Open,
-    Write,
-    Query,
-    QuerySets,
-    QueryScalars,
-    QueryBackward,
-    ReadMatrix,
-    ExactVjp,
-    ReadParams,
-    SetFullScale,
-    SafeState,
-    SaveState,
-    RestoreState,
-    Health,
-    Calibrate,
-    Close,
-});
 
 /// Arrays begin at multiples of so many bytes.
 pub(crate) const ALIGNED: usize = 64;
@@ -146,88 +117,29 @@ impl Wire for Place {
         self.axes.put(to);
     }
 
-    fn get(from: &mut Reader<'_>) -> Result<Self> {
+    fn get(from: &mut Reader<'_>) -> blackbeam_wire::Result<Self> {
         let (at, dtype) = (usize::get(from)?, Dtype::get(from)?);
         let shape = [usize::get(from)?, usize::get(from)?, usize::get(from)?];
         let axes = u32::get(from)?;
         if axes > 3 || !at.is_multiple_of(ALIGNED) {
-            return Err(broken("an array is out of place"));
+            return Err("an array is out of place".into());
         }
         Ok(Place { at, dtype, shape, axes })
     }
 }
 
-impl Wire for Code {
-    fn put(&self, to: &mut Vec<u8>) {
-        self.0.put(to);
-    }
-
-    fn get(from: &mut Reader<'_>) -> Result<Self> {
-        u32::get(from).map(Code)
-    }
-}
-
-impl Wire for Matrix {
-    fn put(&self, to: &mut Vec<u8>) {
-        self.rows.put(to);
-        self.columns.put(to);
-        self.data.put(to);
-    }
-
-    fn get(from: &mut Reader<'_>) -> Result<Self> {
-        let matrix = Matrix { rows: usize::get(from)?, columns: usize::get(from)?, data: Wire::get(from)? };
-        match matrix.rows.checked_mul(matrix.columns) {
-            Some(n) if n == matrix.data.len() => Ok(matrix),
-            _ => Err(broken("a matrix does not hold what its shape says")),
-        }
-    }
-}
-
-wire_enum!(Dtype { F32, F64 });
-wire_enum!(Purpose { Forward, Probe, Surrogate, Evaluation, Calibration, Diagnostic });
-wire_enum!(ParameterKind { Phase, Voltage, Level, Binary });
-wire_enum!(AtRange { Clip, Wrap, Reflect });
-wire_enum!(Form { Base, Dense, Sparse, Block, Keyed });
-wire_enum!(Base { Current, Previous });
-wire_enum!(Direction { Normal, Rademacher });
 wire_struct!(OpenRequest { library, sha256, device, settings, seed, threads, ideal });
-wire_struct!(Key { seed, stream });
-wire_struct!(Call { stream, step, purpose, round, set, first_row, time_s });
-wire_struct!(PluginError { code, message, retryable, state_known });
-wire_struct!(Applied { values });
-wire_struct!(Health { ready, calibration_stale, boot_id, temperature_c, note });
-wire_struct!(ParameterSet { form, base, direction, offset, indices, values, key, scale });
-wire_struct!(Port { width, complex, min, max, bits });
-wire_struct!(Timing {
-    write_fixed_s,
-    write_each_s,
-    settle_tau_s,
-    settle_tolerance,
-    trigger_s,
-    frame_s,
-    frame_vectors,
-    averages,
-    host_step_s,
-});
-wire_struct!(Energy { hold_w, write_j, vector_j });
-wire_struct!(Limits { total_power_w, channel_power_w, unit_power_w, slew_per_s, writes });
-wire_struct!(Timeouts { open_s, write_s, query_s, calibrate_s });
-wire_struct!(Parameter { name, unit, min, max, initial, resolution, period, kind, at_range, group, row, column });
-wire_struct!(Descriptor {
-    name,
-    firmware,
-    calibration,
-    input,
-    output,
-    parameters,
-    dtype,
-    structure,
-    can,
-    max_batch,
-    vectors_per_row,
-    noise,
-    timing,
-    energy,
-    limits,
-    timeouts,
-});
+
+/// The other side said what makes no sense.
+pub(crate) fn broken(what: &str) -> PluginError {
+    PluginError::new(Code::ABI_MISMATCH, format!("the device's process sent a message that makes no sense: {what}"))
+        .with_unknown_state()
+}
+
+/// Takes a value of a message.
+///
+/// # Errors
+/// `ABI_MISMATCH` for bytes that are no such value.
+pub(crate) fn take<T: Wire>(from: &mut Reader<'_>) -> Result<T> {
+    T::get(from).map_err(|what| broken(&what))
+}

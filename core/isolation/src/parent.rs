@@ -4,7 +4,6 @@ use crate::{
     PROTOCOL, Spin,
     channel::{Outgoing, fetch, get_outcome, text},
     child::Written,
-    codec::Wire,
     memory::Memory,
     message::{Op, OpenRequest},
     process::Process,
@@ -14,6 +13,7 @@ use blackbeam_plugin::{
     Applied, ArrayView, ArrayViewMut, Call, Code, Descriptor, Device, Dtype, Health, Matrix, ParameterSet, PluginError,
     Result,
 };
+use blackbeam_wire::Wire;
 use std::{cell::RefCell, path::PathBuf, time::Duration};
 
 /// Opening, where the driver does not say how long it takes.

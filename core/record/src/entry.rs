@@ -1,10 +1,8 @@
 //! Entries of a log.
 
-use crate::{
-    chain::{HASH, hash},
-    wire::{self, In, NO_CALL, Out, Result, Wire},
-};
+use crate::chain::{HASH, hash};
 use blackbeam_plugin::{Call, PluginError, Purpose};
+use blackbeam_wire::{Reader, Result, Wire, whole};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $number:literal $name:literal),* $(,)?) => {
@@ -140,26 +138,21 @@ pub(crate) struct Entry {
 
 /// Writes the head of an entry.
 pub(crate) fn put_head(out: &mut Vec<u8>, head: &Head) {
-    let mut out = Out(out);
-    let Head { failed, mut begun_ns, mut took_ns, mut rows, mut configurations, .. } = *head;
-    let mut calls = head.calls.clone();
-    // Writing into memory does not fail.
-    let _ = (|| {
-        out.u8(&mut (head.kind as u8))?;
-        out.u8(&mut u8::from(failed))?;
-        out.u64(&mut begun_ns)?;
-        out.u64(&mut took_ns)?;
-        out.u64(&mut rows)?;
-        out.u32(&mut configurations)?;
-        out.u32(&mut (calls.len() as u32))?;
-        calls.iter_mut().try_for_each(|call| wire::call(&mut out, call))
-    })();
+    let Head { kind, failed, begun_ns, took_ns, rows, configurations, ref calls } = *head;
+    (kind as u8).put(out);
+    failed.put(out);
+    begun_ns.put(out);
+    took_ns.put(out);
+    rows.put(out);
+    configurations.put(out);
+    (calls.len() as u32).put(out);
+    Call::put_each(calls, out);
 }
 
 /// Writes a request or an answer, or its hash.
 pub(crate) fn put_body(out: &mut Vec<u8>, bytes: &[u8], whole: bool) {
-    out.push(u8::from(whole));
-    out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    whole.put(out);
+    bytes.len().put(out);
     if whole {
         out.extend_from_slice(bytes);
     } else {
@@ -170,7 +163,7 @@ pub(crate) fn put_body(out: &mut Vec<u8>, bytes: &[u8], whole: bool) {
 impl Entry {
     /// Reads an entry from its bytes.
     pub fn read(bytes: &[u8]) -> Result<Entry> {
-        let mut from = In(bytes);
+        let mut from = Reader(bytes);
         let head = head(&mut from)?;
         let entry = Entry { head, request: body(&mut from)?, answer: body(&mut from)? };
         from.end().map(|()| entry)
@@ -184,40 +177,32 @@ impl Entry {
     /// The error of a call that failed.
     pub fn error(&self) -> Result<PluginError> {
         let Body::Whole(bytes) = &self.answer else { return Err("an error that is only a hash".into()) };
-        let mut error = PluginError::new(blackbeam_plugin::Code::FATAL, "");
-        let mut from = In(bytes);
-        wire::error(&mut from, &mut error)?;
-        from.end().map(|()| error)
+        whole(bytes)
     }
 }
 
-fn head(from: &mut In<'_>) -> Result<Head> {
-    let (mut kind, mut failed) = (0, false);
-    from.u8(&mut kind)?;
-    from.flag(&mut failed)?;
-    let (mut begun_ns, mut took_ns, mut rows, mut configurations, mut count) = (0, 0, 0, 0, 0);
-    from.u64(&mut begun_ns)?;
-    from.u64(&mut took_ns)?;
-    from.u64(&mut rows)?;
-    from.u32(&mut configurations)?;
-    from.u32(&mut count)?;
-    let mut calls = Vec::new();
-    for _ in 0..count {
-        let mut call = NO_CALL;
-        wire::call(from, &mut call)?;
-        calls.push(call);
-    }
-    Ok(Head { kind: Kind::of(kind)?, failed, begun_ns, took_ns, rows, configurations, calls })
+fn head(from: &mut Reader<'_>) -> Result<Head> {
+    Ok(Head {
+        kind: Kind::of(Wire::get(from)?)?,
+        failed: Wire::get(from)?,
+        begun_ns: Wire::get(from)?,
+        took_ns: Wire::get(from)?,
+        rows: Wire::get(from)?,
+        configurations: Wire::get(from)?,
+        calls: {
+            let count = u32::get(from)?;
+            Call::get_each(from, count as usize)?
+        },
+    })
 }
 
-fn body(from: &mut In<'_>) -> Result<Body> {
-    let (mut whole, mut length) = (false, 0);
-    from.flag(&mut whole)?;
-    from.u64(&mut length)?;
+fn body(from: &mut Reader<'_>) -> Result<Body> {
+    let (whole, length) = (bool::get(from)?, u64::get(from)?);
     if whole {
-        return Ok(Body::Whole(from.take(length)?.to_vec()));
+        let length = usize::try_from(length).map_err(|_| format!("a size of {length}"))?;
+        return Ok(Body::Whole(from.bytes(length)?.to_vec()));
     }
     let mut sha256 = [0; HASH];
-    from.bytes(&mut sha256)?;
+    sha256.copy_from_slice(from.bytes(HASH)?);
     Ok(Body::Hash { length, sha256 })
 }

@@ -37,7 +37,6 @@ mod report;
 mod request;
 #[cfg(test)]
 mod tests;
-mod wire;
 
 pub use entry::Kind;
 pub use error::LogError;

@@ -1,7 +1,7 @@
 //! Requests and answers as named values.
 
-use crate::wire::{In, Out, Result, Wire};
 use blackbeam_plugin::{ArrayView, Dtype};
+use blackbeam_wire::{Reader, Result, Wire, whole};
 
 /// Values of one type, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,21 +36,12 @@ impl Parts<'_> {
         self.0.extend_from_slice(&[kind, name.len() as u8]);
         self.0.extend_from_slice(name.as_bytes());
         self.0.push(shape.len() as u8);
-        shape.iter().for_each(|n| self.0.extend_from_slice(&n.to_le_bytes()));
-    }
-
-    fn elements<const N: usize, T: Copy>(&mut self, values: &[T], bytes: fn(T) -> [u8; N]) {
-        // As a whole, which becomes a copy: these are most of a log.
-        let start = self.0.len();
-        self.0.resize(start + N * values.len(), 0);
-        for (to, value) in self.0[start..].as_chunks_mut::<N>().0.iter_mut().zip(values) {
-            *to = bytes(*value);
-        }
+        u64::put_each(shape, self.0);
     }
 
     pub fn u64s(&mut self, name: &str, values: &[u64]) {
         self.front(U64, name, &[values.len() as u64]);
-        self.elements(values, u64::to_le_bytes);
+        u64::put_each(values, self.0);
     }
 
     pub fn number(&mut self, name: &str, value: u64) {
@@ -63,12 +54,12 @@ impl Parts<'_> {
 
     pub fn f64_array(&mut self, name: &str, shape: &[usize], values: &[f64]) {
         self.front(F64, name, &wide(shape));
-        self.elements(values, f64::to_le_bytes);
+        f64::put_each(values, self.0);
     }
 
     pub fn f32_array(&mut self, name: &str, shape: &[usize], values: &[f32]) {
         self.front(F32, name, &wide(shape));
-        self.elements(values, f32::to_le_bytes);
+        f32::put_each(values, self.0);
     }
 
     pub fn view(&mut self, name: &str, view: ArrayView<'_>) {
@@ -89,11 +80,10 @@ impl Parts<'_> {
         self.0.extend_from_slice(text.as_bytes());
     }
 
-    /// Something that [`crate::wire`] describes.
-    pub fn wired(&mut self, name: &str, write: impl FnOnce(&mut Out<'_>) -> Result) {
+    /// One of the interface's types.
+    pub fn wired(&mut self, name: &str, value: &impl Wire) {
         let mut bytes = Vec::new();
-        // Writing into memory does not fail.
-        let _ = write(&mut Out(&mut bytes));
+        value.put(&mut bytes);
         self.bytes(name, &bytes);
     }
 }
@@ -104,7 +94,7 @@ fn wide(shape: &[usize]) -> Vec<u64> {
 
 /// Takes parts apart.
 pub(crate) fn parts(bytes: &[u8]) -> Result<Vec<Part>> {
-    let mut from = In(bytes);
+    let mut from = Reader(bytes);
     let mut parts = Vec::new();
     while !from.0.is_empty() {
         parts.push(part(&mut from)?);
@@ -112,29 +102,26 @@ pub(crate) fn parts(bytes: &[u8]) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-fn part(from: &mut In<'_>) -> Result<Part> {
-    let (mut kind, mut length, mut axes) = (0, 0, 0);
-    from.u8(&mut kind)?;
-    from.u8(&mut length)?;
-    let name = text(from.take(u64::from(length))?)?;
-    from.u8(&mut axes)?;
-    let mut shape = vec![0; usize::from(axes)];
-    shape.iter_mut().try_for_each(|n| from.u64(n))?;
-    let count = shape.iter().try_fold(1u64, |a, &n| a.checked_mul(n)).ok_or("a shape beyond all sizes")?;
-    let mut take = |size: u64| from.take(count.checked_mul(size).ok_or("a shape beyond all sizes")?);
+fn part(from: &mut Reader<'_>) -> Result<Part> {
+    let (kind, length) = (u8::get(from)?, u8::get(from)?);
+    let name = text(u8::get_each(from, usize::from(length))?)?;
+    let axes = u8::get(from)?;
+    let shape = u64::get_each(from, usize::from(axes))?;
+    let count = shape.iter().try_fold(1, |a: usize, &n| a.checked_mul(usize::try_from(n).ok()?));
+    let count = count.ok_or("a shape beyond all sizes")?;
     let values = match kind {
-        U64 => Values::U64(take(8)?.as_chunks::<8>().0.iter().map(|c| u64::from_le_bytes(*c)).collect()),
-        F64 => Values::F64(take(8)?.as_chunks::<8>().0.iter().map(|c| f64::from_le_bytes(*c)).collect()),
-        F32 => Values::F32(take(4)?.as_chunks::<4>().0.iter().map(|c| f32::from_le_bytes(*c)).collect()),
-        BYTES => Values::Bytes(take(1)?.to_vec()),
-        TEXT => Values::Text(text(take(1)?)?),
+        U64 => Values::U64(Wire::get_each(from, count)?),
+        F64 => Values::F64(Wire::get_each(from, count)?),
+        F32 => Values::F32(Wire::get_each(from, count)?),
+        BYTES => Values::Bytes(Wire::get_each(from, count)?),
+        TEXT => Values::Text(text(Wire::get_each(from, count)?)?),
         other => return Err(format!("a value of type {other}")),
     };
     Ok(Part { name, shape, values })
 }
 
-fn text(bytes: &[u8]) -> Result<String> {
-    Ok(std::str::from_utf8(bytes).map_err(|_| "a text that is not UTF-8")?.to_owned())
+fn text(bytes: Vec<u8>) -> Result<String> {
+    String::from_utf8(bytes).map_err(|_| "a text that is not UTF-8".into())
 }
 
 /// The part of a name.
@@ -167,11 +154,9 @@ impl Part {
         if let Values::Bytes(v) = &self.values { Ok(v) } else { self.wrong() }
     }
 
-    /// What [`crate::wire`] describes.
-    pub fn wired(&self, read: impl FnOnce(&mut In<'_>) -> Result) -> Result {
-        let mut from = In(self.bytes()?);
-        read(&mut from)?;
-        from.end()
+    /// One of the interface's types.
+    pub fn wired<T: Wire>(&self) -> Result<T> {
+        whole(self.bytes()?)
     }
 }
 

@@ -8,12 +8,12 @@ use crate::{
     parts::Parts,
     queue::{Pending, Queue},
     request::{self, Filled, Several},
-    wire,
 };
 use blackbeam_plugin::{
     Applied, ArrayView, ArrayViewMut, Call, Code, Descriptor, Device, Health, Matrix, ParameterSet, PluginError,
     Purpose, Result, SafeState,
 };
+use blackbeam_wire::Wire;
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{Seek, SeekFrom, Write},
@@ -145,8 +145,7 @@ impl RecordHandle {
             Ok(put) => put(&mut entry.bytes),
             Err(error) => {
                 entry.head.failed = true;
-                // Writing into memory does not fail.
-                let _ = wire::error(&mut wire::Out(&mut entry.bytes), &mut error.clone());
+                error.put(&mut entry.bytes);
             }
         }
     }

@@ -6,11 +6,11 @@ use crate::{
     log::{Log, Tail},
     parts::{Part, Parts, difference, find, parts},
     request::{self, Filled, Several, copy},
-    wire::Result as Read,
 };
 use blackbeam_plugin::{
     Applied, ArrayView, ArrayViewMut, Call, Code, Descriptor, Device, Health, Matrix, ParameterSet, PluginError, Result,
 };
+use blackbeam_wire::Result as Read;
 use std::path::Path;
 
 /// What the error begins with that a replay gives when it is asked more than its log holds.

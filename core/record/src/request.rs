@@ -1,10 +1,8 @@
 //! What each call of a device looks like in a log: its request and its answer as parts.
 
-use crate::{
-    parts::{Part, Parts, find, parts},
-    wire::{self, Result},
-};
+use crate::parts::{Part, Parts, find, parts};
 use blackbeam_plugin::{Applied, ArrayView, ArrayViewMut, Descriptor, Dtype, Form, Health, Matrix, ParameterSet};
+use blackbeam_wire::Result;
 
 /// An array that is to be filled, which has to be seen again after the call that fills it.
 pub(crate) struct Filled<'a> {
@@ -168,23 +166,17 @@ pub(crate) fn matrix(answer: &[Part]) -> Result<Matrix> {
 }
 
 pub(crate) fn put_health(out: &mut Vec<u8>, health: &Health) {
-    let mut health = health.clone();
-    Parts(out).wired("health", |out| wire::health(out, &mut health));
+    Parts(out).wired("health", health);
 }
 
 pub(crate) fn health(answer: &[Part]) -> Result<Health> {
-    let mut health = Health::default();
-    find(answer, "health")?.wired(|from| wire::health(from, &mut health))?;
-    Ok(health)
+    find(answer, "health")?.wired()
 }
 
 pub(crate) fn put_descriptor(out: &mut Vec<u8>, descriptor: &Descriptor) {
-    let mut descriptor = descriptor.clone();
-    Parts(out).wired("descriptor", |out| wire::descriptor(out, &mut descriptor));
+    Parts(out).wired("descriptor", descriptor);
 }
 
 pub(crate) fn descriptor(answer: &[u8]) -> Result<Descriptor> {
-    let mut descriptor = wire::no_descriptor();
-    find(&parts(answer)?, "descriptor")?.wired(|from| wire::descriptor(from, &mut descriptor))?;
-    Ok(descriptor)
+    find(&parts(answer)?, "descriptor")?.wired()
 }
