@@ -91,6 +91,8 @@ struct Contraction<T> {
     fields: Vec<f64>,
     /// dL/d(re, im) of all fields.
     full: Vec<T>,
+    /// What each site adds.
+    gains: Vec<f64>,
 }
 
 impl<T: Element> Cells<T> {
@@ -149,26 +151,32 @@ impl<T: Element> Cells<T> {
         (same && site != NOWHERE).then_some(site)
     }
 
-    /// The change that each set makes, and what it applies if that is wanted. Parameters act alone, so that many probes are
-    /// converted at once: each pass moves every cell once at most.
+    /// The configuration that the probes start from.
+    fn start(&mut self, model: &Model, asked: &Asked<'_, T>, (mesh, first): (&MeshProgram, usize)) -> Result<()> {
+        let Cells { base, room, .. } = self;
+        let call = &asked.calls[0];
+        base.params.clear();
+        base.params.extend_from_slice(asked.bases[asked.sets[0].base as usize]);
+        Memory::fresh(model, &base.params, call, &mut base.configured)?;
+        let slots = model.slots_at(&base.configured, call.time_s, room);
+        mesh.configuration(&slots[first..], (&mut base.blocks, &mut base.input, &mut base.output));
+        Ok(())
+    }
+
+    /// What the sets apply, if that is wanted. Parameters act alone, so that many probes are converted at once: each pass moves every
+    /// cell once at most, and gives its configuration and its sets with the sites that they change to `each`.
     fn changes(
         &mut self,
         model: &Model,
         asked: &Asked<'_, T>,
         (mesh, first): (&MeshProgram, usize),
         want_applied: bool,
+        mut each: impl FnMut(&Base<T>, &Work, &mut dyn Iterator<Item = (usize, usize)>),
     ) -> Result<Vec<Applied>> {
-        let Cells { base, changes, room, sites, moved, .. } = self;
+        let Cells { base, room, sites, moved, .. } = self;
         let call = &asked.calls[0];
-        base.params.clear();
-        base.params.extend_from_slice(asked.bases[asked.sets[0].base as usize]);
-        Memory::fresh(model, &base.params, call, &mut base.configured)?;
         let at_base = if want_applied { model.applied(&base.configured) } else { RVec::new() };
         let mut applied = vec![Applied { values: at_base }; if want_applied { asked.sets.len() } else { 0 }];
-        let slots = model.slots_at(&base.configured, call.time_s, room);
-        mesh.configuration(&slots[first..], (&mut base.blocks, &mut base.input, &mut base.output));
-        changes.clear();
-        changes.resize(asked.sets.len(), Change::Output(0, (0.0, 0.0)));
         // The cell of a set and its pass: how many before it change the same cell.
         let mut taken = vec![0u32; mesh.kernel().cells() + mesh.kernel().modes()];
         let turn = |set: &ParameterSet| {
@@ -186,12 +194,9 @@ impl<T: Element> Cells<T> {
             Memory::fresh(model, &base.moved, call, &mut base.configured)?;
             let slots = model.slots_at(&base.configured, call.time_s, room);
             mesh.configuration(&slots[first..], (&mut moved.blocks, &mut moved.input, &mut moved.output));
-            for (set, site) in now() {
-                changes[set] = match site.checked_sub(mesh.kernel().cells()) {
-                    None => Change::Cell(site, moved.blocks.get(site)),
-                    Some(mode) => Change::Output(mode, (moved.output.re[mode], moved.output.im[mode])),
-                };
-                for &i in applied.get(set).map_or(&[][..], |_| &asked.sets[set].indices) {
+            each(base, moved, &mut now());
+            for (set, _) in now().filter(|_| want_applied) {
+                for &i in &asked.sets[set].indices {
                     applied[set].values[i as usize] = base.configured.applied[model.trainable[i as usize]];
                 }
             }
@@ -220,7 +225,14 @@ impl<T: Element> Engine<T> {
     /// Answers sets of one base, each of which changes one cell.
     pub fn answer_cells(&mut self, asked: &Asked<'_, T>, y: &mut [T], want_applied: bool) -> Result<Vec<Applied>> {
         self.with_cells(|this, cells, (mesh, first)| {
-            let applied = cells.changes(&this.model, asked, (mesh, first), want_applied)?;
+            let mut changes = std::mem::take(&mut cells.changes);
+            changes.resize(asked.sets.len(), Change::Output(0, (0.0, 0.0)));
+            cells.start(&this.model, asked, (mesh, first))?;
+            let applied = cells.changes(&this.model, asked, (mesh, first), want_applied, |_, moved, sets| {
+                for (set, site) in sets {
+                    changes[set] = change(moved, site);
+                }
+            })?;
             let mut instants = std::mem::take(&mut cells.instants);
             instants.resize_with(asked.calls.len(), Instant::default);
             for (call, instant) in asked.calls.iter().zip(&mut instants) {
@@ -237,7 +249,7 @@ impl<T: Element> Engine<T> {
                     let detection = this.detection(&asked.calls[set], &instants[set]);
                     let first_row = asked.calls[set].first_row + rows.start as u64;
                     let y = &mut y[rows.start * d_out..rows.end * d_out];
-                    cells.answer(&this.model, &cells.changes[set], (detection, first_row), y);
+                    cells.answer(&this.model, &changes[set], (detection, first_row), y);
                 };
                 match &this.pool {
                     Some(pool) => pool.install(|| {
@@ -250,7 +262,7 @@ impl<T: Element> Engine<T> {
                 }
                 fence(Level::best());
             }
-            cells.instants = instants;
+            (cells.instants, cells.changes) = (instants, changes);
             Ok(applied)
         })
         .and_then(|applied| self.hold_last(asked, None).map(|()| applied))
@@ -292,17 +304,25 @@ impl<T: Element> Engine<T> {
         want_applied: bool,
     ) -> Result<Vec<Applied>> {
         self.with_cells(|this, cells, (mesh, first)| {
-            let applied = cells.changes(&this.model, asked, (mesh, first), want_applied)?;
+            cells.start(&this.model, asked, (mesh, first))?;
             let mut instant = Instant::default();
             this.instant(&asked.calls[0], &mut instant)?;
             let (inputs, d_out) = (this.descriptor.input.width, this.descriptor.output.width);
-            scalars.fill(0.0);
+            let mut start = 0.0;
             let parts = asked.x.chunks(cells.rows * inputs).zip(cotangent.chunks(cells.rows * d_out));
-            for (x, cotangent) in parts {
+            for (part, (x, cotangent)) in parts.enumerate() {
                 cells.load_fields(&this.model, mesh, x, &asked.calls[0]);
-                cells.contract(&this.model, mesh, (cotangent, &instant), scalars);
+                start += cells.contract(&this.model, mesh, (cotangent, &instant), part == 0);
             }
-            Ok(applied)
+            let mut gains = std::mem::take(&mut cells.contraction.gains);
+            let applied = cells.changes(&this.model, asked, (mesh, first), want_applied, |base, moved, sets| {
+                base.gains(moved, &mut gains);
+                for (set, site) in sets {
+                    scalars[set] = start + gains[site];
+                }
+            });
+            cells.contraction.gains = gains;
+            applied
         })
         .and_then(|applied| self.hold_last(asked, None).map(|()| applied))
     }
@@ -343,16 +363,17 @@ impl<T: Element> Cells<T> {
         });
     }
 
-    /// Adds what the rows of the fields that are loaded give.
+    /// The sum that the rows of the fields that are loaded give before any change; its derivatives are added to those of the rows
+    /// before, or take their place.
     fn contract(
         &mut self,
         model: &Model,
         mesh: &MeshProgram,
         (cotangent, instant): (&[T], &Instant),
-        scalars: &mut [f64],
-    ) {
-        let Cells { base, changes, contraction, .. } = self;
-        let Contraction { wide, dfields, full, fields } = contraction;
+        anew: bool,
+    ) -> f64 {
+        let Cells { base, contraction, .. } = self;
+        let Contraction { wide, dfields, full, fields, .. } = contraction;
         let (d_out, outputs) = (model.detector.width(), base.fields.outputs());
         let ports = outputs.len() / (2 * base.fields.rows().max(1));
         // From dL/dy to dL/d(re, im) of each field: linear, so that the fields themselves do not matter.
@@ -368,28 +389,42 @@ impl<T: Element> Cells<T> {
             let places = full.iter_mut().skip(if step == 2 { part } else { 0 }).step_by(step);
             places.zip(&*dfields).for_each(|(place, d)| *place = T::from_f64(*d));
         }
-        let start: f64 = outputs.iter().zip(&*full).map(|(y, g)| y.to_f64() * g.to_f64()).sum();
+        if anew {
+            base.gradient.clear();
+        }
         let memory = (&mut base.gradient, &mut base.state);
         base.fields.contract(Level::best(), mesh.kernel(), (&base.blocks, &base.output), full, memory);
-        for (scalar, change) in scalars.iter_mut().zip(&*changes) {
-            *scalar += start + added(&base.gradient, change, (&base.blocks, &base.output));
-        }
+        outputs.iter().zip(&*full).map(|(y, g)| y.to_f64() * g.to_f64()).sum()
     }
 }
 
-/// What a change adds to a sum that is linear in the outputs.
-fn added(gradient: &Gradient, change: &Change, (blocks, output): (&Blocks, &Factors)) -> f64 {
-    match *change {
-        Change::Cell(cell, new) => {
-            let (old, slope) = (blocks.get(cell), gradient.blocks.get(cell));
-            let mut sum = 0.0;
-            for k in 0..4 {
-                sum += slope[k].0 * (new[k].0 - old[k].0) + slope[k].1 * (new[k].1 - old[k].1);
-            }
-            sum
+/// What stands at a site of a configuration.
+fn change(moved: &Work, site: usize) -> Change {
+    match site.checked_sub(moved.blocks.cells()) {
+        None => Change::Cell(site, moved.blocks.get(site)),
+        Some(mode) => Change::Output(mode, (moved.output.re[mode], moved.output.im[mode])),
+    }
+}
+
+impl<T> Base<T> {
+    /// What each site of another configuration would add alone to the sum, which is linear in it.
+    fn gains(&self, moved: &Work, gains: &mut Vec<f64>) {
+        gains.clear();
+        gains.resize(self.blocks.cells() + self.output.re.len(), 0.0);
+        let (cells, outputs) = gains.split_at_mut(self.blocks.cells());
+        let (new, old, slope) = (&moved.blocks, &self.blocks, &self.gradient.blocks);
+        for k in 0..4 {
+            gain(cells, (&new.re[k], &old.re[k], &slope.re[k]));
+            gain(cells, (&new.im[k], &old.im[k], &slope.im[k]));
         }
-        Change::Output(mode, (re, im)) => {
-            gradient.output.re[mode] * (re - output.re[mode]) + gradient.output.im[mode] * (im - output.im[mode])
-        }
+        let (new, old, slope) = (&moved.output, &self.output, &self.gradient.output);
+        gain(outputs, (&new.re, &old.re, &slope.re));
+        gain(outputs, (&new.im, &old.im, &slope.im));
+    }
+}
+
+fn gain(sums: &mut [f64], (new, old, slope): (&[f64], &[f64], &[f64])) {
+    for (sum, ((new, old), slope)) in sums.iter_mut().zip(new.iter().zip(old).zip(slope)) {
+        *sum += slope * (new - old);
     }
 }
