@@ -31,8 +31,12 @@ fn a_device_is_driven_by_one_run_at_a_time() {
     assert!(first.until(|| place.finished("first").rows() >= 3));
     let holder = format!("process {} on ", first.child.id());
     let refused = place.run("train short.yaml --quiet --out second");
-    refused.ends(1, &["device `dev` is in use", &holder, "first)", "devices.dev.exclusive"]);
+    refused.ends(1, &["device `dev` is in use", &holder, "first)", "exclusive: false"]);
     assert!(!place.path("second").exists());
+    let settings = r#"{"rows":8,"columns":8,"fault":"timeout","when":"forward","call":1000000,"times":1}"#;
+    let target = library("fixture_faults").display().to_string();
+    let check = format!("plugin check {target} --plugin faulty --settings {settings}");
+    place.run(&check).ends(1, &["device `faulty` is in use", &holder]);
     // Looking at a file needs no device; other settings are another device.
     place.run("check short.yaml").done();
     place.run("train short.yaml --quiet --out other --set devices.dev.source.settings.call=999999").done();

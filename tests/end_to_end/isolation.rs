@@ -94,6 +94,7 @@ fn a_panic_in_rust_does_not_change_the_result() {
         ("abort", "surrogate", 4, "killed by signal 6 (abort)"),
         ("nan", "probe", 9, "NONFINITE"),
         ("short", "probe", 9, "NONFINITE"),
+        ("abort", "save", 2, "saving its state failed, trying again"),
     ] {
         faulty(fault, when, call);
         let name = format!("{fault}-{when}");

@@ -7,6 +7,7 @@ mod source;
 use crate::{Failure, args::PluginCheckArgs, print, say};
 use blackbeam_conformance::{End, Options, Watch, run as try_all};
 use blackbeam_plugin::{Code, Open};
+use blackbeam_runtime::host::DeviceLock;
 use serde_json::{Map, Value};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::{sync::Arc, thread};
@@ -24,6 +25,7 @@ pub fn run(args: &PluginCheckArgs) -> Result<(), Failure> {
     if let (Some(device), false) = (&found.library_device, args.in_process) {
         return apart::run(args, device, &open);
     }
+    let _lock = found.library_device.as_ref().map(|device| lock(args, device, &open)).transpose()?;
     let watch = Arc::new(Watch::default());
     stop_on_signals(&watch)?;
     let options = Options { open, simulated: found.simulated, in_range: args.in_range };
@@ -48,6 +50,16 @@ pub fn run(args: &PluginCheckArgs) -> Result<(), Failure> {
         }
         _ => Err(Failure::Said(1)),
     }
+}
+
+/// Keeps others from a device of a library, and does not disturb who has it.
+fn lock(args: &PluginCheckArgs, device: &str, open: &Open) -> Result<DeviceLock, Failure> {
+    let taken = DeviceLock::acquire(device, &args.target, &open.settings, "plugin check");
+    let lock = taken.map_err(|error| Failure::Run(error.to_string()))?;
+    if let Some(before) = lock.stale() {
+        say(&format!("`{device}` was not given back by {before}, which has ended: it may have been left as it was"));
+    }
+    Ok(lock)
 }
 
 fn settings(text: Option<&str>) -> Result<Map<String, Value>, Failure> {

@@ -1,4 +1,4 @@
-//! One run at a time drives a device of a library: a file in a folder of the user's, locked for as long as the device is open.
+//! One process at a time drives a device of a library: a file in a folder of the user's, locked for as long as the device is open.
 //! The system lets go of the lock when its holder ends, however that happens; what the file says then tells of a holder that
 //! did not give the device back.
 
@@ -14,13 +14,10 @@ use std::{
 /// Why a device cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another run drives it.
-    #[error(
-        "device `{device}` is in use: {holder} drives it. Wait for that run, or stop it; where the settings name different \
-         hardware after all, or none, `devices.{device}.exclusive: false` lets both go on"
-    )]
+    /// Another process drives it.
+    #[error("device `{device}` is in use: {holder} drives it. Wait for it to end, or stop it")]
     InUse {
-        /// Name of the device in the experiment.
+        /// Name of the device.
         device: String,
         /// Who.
         holder: String,
@@ -28,7 +25,7 @@ pub enum LockError {
     /// The file of the lock.
     #[error("the lock of device `{device}` cannot be taken: {}: {error}", path.display())]
     Io {
-        /// Name of the device in the experiment.
+        /// Name of the device.
         device: String,
         /// The file or folder.
         path: PathBuf,
@@ -46,17 +43,17 @@ pub struct DeviceLock {
 }
 
 impl DeviceLock {
-    /// Takes the lock of the device that `library` and its `settings` (JSON) name. `run` is the run directory, for others to
-    /// read. Runs of other users are not seen.
+    /// Takes the lock of the device that `library` and its `settings` (JSON) name. `what` is for others to read: what drives it.
+    /// Processes of other users are not seen.
     ///
     /// # Errors
     /// `InUse` names the holder; `Io` if the file cannot be had.
-    pub fn acquire(device: &str, library: &Path, settings: &str, run: &Path) -> Result<Self, LockError> {
+    pub fn acquire(device: &str, library: &Path, settings: &str, what: &str) -> Result<Self, LockError> {
         let folder = folder().map_err(|(path, error)| LockError::Io { device: device.into(), path, error })?;
-        Self::acquire_in(&folder, device, library, settings, run)
+        Self::acquire_in(&folder, device, library, settings, what)
     }
 
-    fn acquire_in(folder: &Path, device: &str, library: &Path, settings: &str, run: &Path) -> Result<Self, LockError> {
+    fn acquire_in(folder: &Path, device: &str, library: &Path, settings: &str, what: &str) -> Result<Self, LockError> {
         // A library that is not there is an error where it is loaded.
         let library = canonical(library).unwrap_or_else(|_| library.to_owned());
         let key = hash_bytes(format!("{}\0{settings}", library.display()).as_bytes());
@@ -77,8 +74,7 @@ impl DeviceLock {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        let run = std::path::absolute(run).unwrap_or_else(|_| run.to_owned());
-        let holder = format!("process {} on {} (run {})", std::process::id(), host_name(), run.display());
+        let holder = format!("process {} on {} ({what})", std::process::id(), host_name());
         let mut lock = DeviceLock { file, stale: Some(said).filter(|said| !said.is_empty()) };
         lock.say(&holder).map_err(failed)?;
         Ok(lock)
@@ -163,8 +159,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let library = folder.path().join("libmesh.so");
         fs::write(&library, b"").unwrap();
-        let take =
-            |settings: &str| DeviceLock::acquire_in(folder.path(), "mesh", &library, settings, Path::new("runs/a"));
+        let take = |settings: &str| DeviceLock::acquire_in(folder.path(), "mesh", &library, settings, "run runs/a");
         let held = take("{}").unwrap();
         assert_eq!(held.stale(), None);
         let error = take("{}").unwrap_err().to_string();

@@ -260,8 +260,9 @@ impl Driver {
         self.persist(|| "going to its safe state".into(), &call, |driver| Ok(driver.device.safe_state()?))
     }
 
-    pub fn save_device(&self) -> Result<Vec<u8>, SessionError> {
-        self.device.save_state().map_err(|e| self.failed("saving its state", e, 1))
+    pub fn save_device(&mut self) -> Result<Vec<u8>, SessionError> {
+        let call = self.own_call();
+        self.persist(|| "saving its state".into(), &call, |driver| Ok(driver.device.save_state()?))
     }
 
     pub fn restore_device(&mut self, state: &[u8]) -> Result<(), SessionError> {

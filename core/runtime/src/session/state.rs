@@ -38,7 +38,8 @@ impl DeviceSession {
     ///
     /// # Errors
     /// If the device cannot save its own.
-    pub fn save(&self) -> Result<SessionState, SessionError> {
+    pub fn save(&mut self) -> Result<SessionState, SessionError> {
+        let device = self.driver.save_device()?;
         Ok(SessionState {
             params: self.params.clone(),
             previous: self.previous.clone(),
@@ -52,7 +53,7 @@ impl DeviceSession {
                 (c.params.to_vec(), CallState { stream, step, purpose: purpose as u32, round, set, time_s })
             }),
             full_scale: self.driver.full_scale,
-            device: self.driver.save_device()?,
+            device,
             sentinel: self.sentinel_state(),
         })
     }

@@ -245,7 +245,8 @@ impl Site {
         if !config.exclusive {
             return Ok(None);
         }
-        let lock = DeviceLock::acquire(name, library, settings, &self.dir)?;
+        let run = std::path::absolute(&self.dir).unwrap_or_else(|_| self.dir.clone());
+        let lock = DeviceLock::acquire(name, library, settings, &format!("run {}", run.display()))?;
         if let Some(before) = lock.stale() {
             tracing::warn!(
                 "device `{name}` was not given back by {before}, which has ended: it may have been left as it was"

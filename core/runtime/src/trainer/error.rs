@@ -26,8 +26,8 @@ pub enum TrainError {
     /// A plugin that cannot be had.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// A device that another run drives.
-    #[error(transparent)]
+    /// A device that another process drives.
+    #[error("{0}. For a library that simulates, `exclusive: false` beside its `source` takes no lock")]
     Lock(#[from] LockError),
     /// The run directory.
     #[error(transparent)]

@@ -38,7 +38,7 @@ impl Phase {
         tensors.extend(weights.into_iter().map(|t| digital("weights", t)));
         tensors.extend(optimizer.into_iter().map(|t| digital("digital", t)));
         let mut saved = Vec::new();
-        for slot in self.slots.lock().iter() {
+        for slot in self.slots.lock().iter_mut() {
             let name = |part: &str| format!("device.{}.{part}", slot.name);
             if let Some(estimator) = &slot.estimator {
                 let bytes = estimator.method.save();
@@ -54,8 +54,8 @@ impl Phase {
                 tensors.push(Tensor::f64(name(&format!("optimizer.{part}")), values.to_vec()));
             }
             saved.push(SavedSlot {
-                name: slot.name.clone(),
                 session: slot.session.save()?,
+                name: slot.name.clone(),
                 optimizer_steps: slot.optimizer.steps(),
                 surrogate_error: slot.last_surrogate_error,
                 recorded: slot.record.as_ref().map(|log| log.position()),
