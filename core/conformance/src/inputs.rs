@@ -60,6 +60,12 @@ impl Bench {
         (low, high)
     }
 
+    /// What the read-out can give: the narrower of the range of the outputs and the full scale.
+    pub fn output_range(&self) -> (f64, f64) {
+        let (port, full) = (&self.descriptor.output, self.full_scale.unwrap_or(f64::INFINITY));
+        (port.min.max(-full), port.max.min(full))
+    }
+
     /// Some parameters, spread over all of them.
     pub fn some(&self, most: usize, wanted: impl Fn(&Parameter) -> bool) -> Vec<usize> {
         let parameters = &self.descriptor.parameters;

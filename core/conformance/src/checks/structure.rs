@@ -15,6 +15,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "structure.passive", asks: true, run: passive },
     Check { id: "structure.local", asks: true, run: local },
     Check { id: "structure.magnitude", asks: true, run: magnitude },
+    Check { id: "structure.frequencies", asks: true, run: frequencies },
     Check { id: "structure.reciprocal", asks: true, run: reciprocal },
 ];
 
@@ -22,6 +23,9 @@ pub(super) const CHECKS: &[Check] = &[
 const MOST_INPUTS: usize = 64;
 /// Parameters of which each is moved by itself.
 const MOST_MOVED: usize = 3;
+
+/// Values of one parameter at which answers are compared with sums of sines.
+const POINTS: usize = 8;
 
 fn declared(bench: &Bench, bit: u64, name: &str) -> Option<Outcome> {
     (!bench.descriptor.has(bit)).then(|| Outcome::skipped(format!("{name} is not promised")))
@@ -141,6 +145,94 @@ fn magnitude(bench: &mut Bench) -> Result<Outcome> {
     let measured = format!("the least answer is {}", short(least));
     let expected = format!("magnitudes: not below 0 (noise and rounding: {})", short(slack));
     Ok(Outcome::of(least >= -slack, measured, expected, "leave MAGNITUDE out, or give magnitudes"))
+}
+
+/// Along one parameter answers are a constant and sines of its period, of once (or, for powers of two-sided devices, also twice)
+/// the frequency: what estimators by shifted parameters take their derivatives from.
+fn frequencies(bench: &mut Bench) -> Result<Outcome> {
+    let (name, harmonics) = match &bench.descriptor {
+        d if d.has(structure::SINGLE_FREQUENCY) => ("SINGLE_FREQUENCY", 1),
+        d if d.has(structure::TWO_SIDED) => ("TWO_SIDED", 2),
+        _ => return Ok(Outcome::skipped("neither SINGLE_FREQUENCY nor TWO_SIDED is promised")),
+    };
+    let expected = format!("{name}: a constant and sines of {harmonics} times each parameter's period");
+    let advice = format!("leave {name} out, or give each parameter the `period` that it has");
+    let chosen = bench.some(MOST_MOVED, |p| p.period.is_finite() && p.period > 0.0);
+    if chosen.is_empty() {
+        return Ok(Outcome::fail("no parameter has a period", expected, advice));
+    }
+    let (mut said, mut good, mut tried) = (Vec::new(), true, false);
+    for i in chosen {
+        let p = bench.descriptor.parameters[i].name.clone();
+        let Some((residual, bound)) = beyond_sines(bench, i, harmonics)? else {
+            said.push(format!("`{p}`: its range cannot be swept"));
+            continue;
+        };
+        (good, tried) = (good && residual <= bound, true);
+        said.push(format!("`{p}`: {} beyond them, {} by noise", short(residual), short(bound)));
+    }
+    Ok(if tried { Outcome::of(good, list(&said), expected, advice) } else { Outcome::skipped(list(&said)) })
+}
+
+/// What of the answers along parameter `i` is no such sine (rms), and what of that noise, converters and drift explain. `None` if a
+/// limit of power is in the way, or all answers are at the ends of the read-out's range.
+fn beyond_sines(bench: &mut Bench, i: usize, harmonics: usize) -> Result<Option<(f64, f64)>> {
+    let noise = bench.noise()?;
+    let p = bench.descriptor.parameters[i].clone();
+    let (x, reach) = (bench.inputs("frequencies", ROWS), span(&p).min(p.period));
+    let squared = bench.descriptor.has(structure::MAGNITUDE);
+    let (mut angles, mut answers) = (Vec::new(), Vec::new());
+    // The first one again at the end: what writes and drift make of it.
+    for k in (0..POINTS).chain([0]) {
+        let mut params = bench.initial();
+        params[i] = p.min + reach * (k as f64 + 0.5) / POINTS as f64;
+        if bench.bearable(&params) != params {
+            return Ok(None);
+        }
+        angles.push(std::f64::consts::TAU * bench.write(&params)?[i] / p.period);
+        bench.rest();
+        answers.push(bench.query(&x)?.data);
+    }
+    let (low, high) = bench.output_range();
+    let inside = |y: f64| y < 0.95 * high && (low >= 0.0 || y > 0.95 * low);
+    let power = |y: f64| if squared { y * y } else { y };
+    let sines = orthonormal(&angles[..POINTS], harmonics);
+    let (mut beyond, mut again) = (Vec::new(), Vec::new());
+    for entry in (0..x.rows * bench.descriptor.output.width).filter(|&e| answers.iter().all(|y| inside(y[e]))) {
+        let mut y: Vec<f64> = answers.iter().map(|y| power(y[entry])).collect();
+        again.push((y[POINTS] - y[0]) / 2f64.sqrt());
+        y.truncate(POINTS);
+        sines.iter().for_each(|sine| take_away(sine, &mut y));
+        beyond.append(&mut y);
+    }
+    let slope = std::f64::consts::TAU / p.period * noise.rms * p.resolution / 12f64.sqrt();
+    let of_answer = noise.of_sum(1.0, 0.0).hypot(slope) * if squared { 2.0 * noise.peak } else { 1.0 };
+    let bound = FACTOR * of_answer.hypot(rms(again.into_iter()));
+    Ok((!beyond.is_empty()).then(|| (rms(beyond.into_iter()), bound)))
+}
+
+/// A constant and sines of multiples of the angles, orthonormal over them.
+fn orthonormal(angles: &[f64], harmonics: usize) -> Vec<Vec<f64>> {
+    let mut all: Vec<Vec<f64>> = Vec::new();
+    let constant = vec![1.0; angles.len()];
+    let waves = (1..=harmonics).flat_map(|k| [0.0, 0.25 * std::f64::consts::TAU].map(|at| (k as f64, at)));
+    let waves = waves.map(|(k, at)| angles.iter().map(|a| (k * a - at).cos()).collect());
+    for mut wave in std::iter::once(constant).chain(waves) {
+        // Twice, against rounding where angles span less than a period.
+        (0..2).for_each(|_| all.iter().for_each(|one| take_away(one, &mut wave)));
+        let length = wave.iter().map(|v| v * v).sum::<f64>().sqrt();
+        if length > 1e-6 {
+            wave.iter_mut().for_each(|v| *v /= length);
+            all.push(wave);
+        }
+    }
+    all
+}
+
+/// Takes away the part of `y` along a vector of length 1.
+fn take_away(along: &[f64], y: &mut [f64]) {
+    let dot: f64 = along.iter().zip(&*y).map(|(a, y)| a * y).sum();
+    y.iter_mut().zip(along).for_each(|(y, a)| *y -= dot * a);
 }
 
 /// Light sent backwards sees the transpose: u . (A x) = (u A) . x.

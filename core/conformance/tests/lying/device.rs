@@ -53,6 +53,8 @@ pub enum Lie {
     Saturates,
     Gain,
     Crosstalk,
+    Frequency,
+    NoPeriod,
     Signed,
     BackwardSign,
     Unpromised,
@@ -259,7 +261,7 @@ impl Device for Fake {
             max: 1.0,
             initial: [0.5, -0.25, 0.125][i % 3],
             resolution: LSB,
-            period: 0.0,
+            period: if self.is(Lie::Frequency) { 2.0 } else { 0.0 },
             kind: if self.is(Lie::Units) { ParameterKind::Phase } else { ParameterKind::Level },
             at_range: AtRange::Clip,
             group: 0,
@@ -277,8 +279,10 @@ impl Device for Fake {
         if self.deterministic() {
             known |= structure::DETERMINISTIC;
         }
-        if self.is(Lie::Signed) {
-            known |= structure::MAGNITUDE;
+        match self.lie {
+            Lie::Signed => known |= structure::MAGNITUDE,
+            Lie::Frequency | Lie::NoPeriod => known |= structure::SINGLE_FREQUENCY,
+            _ => {}
         }
         let mut timeouts = Timeouts { open_s: 1.0, write_s: 1.0, query_s: 1.0, calibrate_s: 1.0 };
         match self.lie {

@@ -58,7 +58,7 @@ fn honest_devices_pass() {
             report.findings.iter().filter(|f| matches!(f.outcome.verdict, Verdict::Fail | Verdict::Warn)).collect();
         assert!(wrong.is_empty() && report.conforms(), "{lie:?}: {wrong:#?}");
         assert_eq!(end, End::Done);
-        assert_eq!(with(&report, Verdict::Skipped), ["structure.magnitude"], "{lie:?}");
+        assert_eq!(with(&report, Verdict::Skipped), ["structure.magnitude", "structure.frequencies"], "{lie:?}");
         let found: Vec<&str> = report.findings.iter().map(|f| f.id).collect();
         assert_eq!(found, ids());
         assert_eq!(report.device, ("liar".into(), "1".into()));
@@ -119,6 +119,8 @@ fn structures() {
         (Lie::Gain, "structure.passive", matrix),
         (Lie::Crosstalk, "structure.local", matrix),
         (Lie::Signed, "structure.magnitude", &[]),
+        (Lie::Frequency, "structure.frequencies", &[]),
+        (Lie::NoPeriod, "structure.frequencies", &[]),
         (Lie::BackwardSign, "structure.reciprocal", &["optional.exact_vjp"]),
     ]);
 }
