@@ -63,7 +63,11 @@ fn a_driver_that_goes_wrong_once_does_not_change_the_result() {
             ("nan", "NONFINITE"),
             ("short", "SHAPE"),
             ("unknown", "status 99, which the interface does not have: a status of its own"),
+            ("lie", "was applied to parameter `w<0.3>` where"),
         ] {
+            if fault == "lie" && when == "query" {
+                continue;
+            }
             let name = format!("{when}-{call}-{fault}");
             let marker = place.path(&format!("{name}.marker"));
             let settings = format!(", fault: {fault}, when: {when}, call: {call}, marker: {}", marker.display());

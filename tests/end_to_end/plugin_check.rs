@@ -146,7 +146,8 @@ fn a_library_that_crashes_does_not_take_the_check_with_it() {
     }
 }
 
-/// A driver that says that it applied what it did not cannot be found out by training; the check finds it.
+/// A driver that always says that it applied what it did not, and cannot be read back, is only warned of in training; the check
+/// finds it.
 #[test]
 fn a_library_that_lies_about_what_it_applied_does_not_conform() {
     if !compiler("cc") {

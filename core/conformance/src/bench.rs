@@ -1,7 +1,6 @@
 //! The device under test: every call goes through here, with an identity, on a clock, counted and watched.
 
 use crate::{
-    inputs::span,
     measure::Noise,
     sending::{self, Sets},
     watch::Watch,
@@ -442,7 +441,7 @@ impl Bench {
         let t = &self.descriptor.timing;
         let changes: Vec<f64> = match &self.held {
             Some((held, _)) => held.iter().zip(params).map(|(a, b)| (a - b).abs()).collect(),
-            None => self.descriptor.parameters.iter().map(span).collect(),
+            None => self.descriptor.parameters.iter().map(|p| p.span()).collect(),
         };
         let changed = changes.iter().filter(|change| **change > 0.0).count();
         let largest = changes.into_iter().fold(0.0, f64::max);

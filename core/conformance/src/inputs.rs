@@ -18,7 +18,7 @@ impl Bench {
             if p.kind == ParameterKind::Binary {
                 return if u < 0.5 { p.min } else { p.max };
             }
-            p.admit(p.initial + reach * (2.0 * u - 1.0) * span(p))
+            p.admit(p.initial + reach * (2.0 * u - 1.0) * p.span())
         };
         self.descriptor.parameters.iter().enumerate().map(at).collect()
     }
@@ -99,10 +99,4 @@ impl Bench {
         }
         initial
     }
-}
-
-/// How far a parameter reaches; 2 where it has no bounds.
-pub(crate) fn span(p: &Parameter) -> f64 {
-    let span = p.max - p.min;
-    if span.is_finite() && span >= 0.0 { span } else { 2.0 }
 }

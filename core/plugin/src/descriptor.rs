@@ -90,6 +90,26 @@ impl Parameter {
         let rule = if self.at_range == AtRange::Wrap { AtRange::Wrap } else { AtRange::Clip };
         rule.apply(value, self.min, self.max)
     }
+
+    /// How far it reaches; 2 where it has no bounds.
+    pub fn span(&self) -> f64 {
+        let span = self.max - self.min;
+        if span.is_finite() && span >= 0.0 { span } else { 2.0 }
+    }
+
+    /// Distance of two values; where a period is known, around it.
+    pub fn distance(&self, a: f64, b: f64) -> f64 {
+        let d = (a - b).abs();
+        let period =
+            if self.period <= 0.0 && self.at_range == AtRange::Wrap { self.max - self.min } else { self.period };
+        if period > 0.0 && period.is_finite() { (d % period).min(period - d % period) } else { d }
+    }
+
+    /// How far what was applied may be from what was asked: one resolution. A device that holds its parameters as 32-bit floats is
+    /// as good as continuous.
+    pub fn tolerance(&self) -> f64 {
+        self.resolution * (1.0 + 1e-6) + 1e-6 * self.span()
+    }
 }
 
 /// The inputs or the outputs of a device.

@@ -100,7 +100,7 @@ fn read_params(bench: &mut Bench) -> Result<Outcome> {
     }
     sending::finite(&read)?;
     let parameters = bench.descriptor.parameters.iter().zip(&applied).zip(&read);
-    let wrong = parameters.filter(|((p, a), r)| (*a - *r).abs() > 1e-6 * crate::inputs::span(p) + 1e-6 * p.resolution);
+    let wrong = parameters.filter(|((p, a), r)| (*a - *r).abs() > 1e-6 * p.span() + 1e-6 * p.resolution);
     let problems: Vec<String> =
         wrong.map(|((p, a), r)| format!("`{}`: {} applied, {} read", p.name, short(*a), short(*r))).collect();
     let good = problems.is_empty();
@@ -149,7 +149,7 @@ fn forms(bench: &Bench) -> Vec<ParameterSet> {
     let (n, d) = (bench.descriptor.n_params(), &bench.descriptor);
     let step = |i: usize| {
         let p = &d.parameters[i];
-        let quarter = 0.25 * crate::inputs::span(p);
+        let quarter = 0.25 * p.span();
         if p.initial + quarter <= p.max { quarter } else { -quarter }
     };
     let mut sets = vec![ParameterSet::dense(bench.initial()), ParameterSet::dense(bench.point("sets", 0.2))];

@@ -1,7 +1,7 @@
 //! Parameters: units, rounding, clamping, actuators.
 
 use super::{Check, list, short};
-use crate::{bench::Bench, inputs::span, report::Outcome};
+use crate::{bench::Bench, report::Outcome};
 use blackbeam_plugin::{AtRange, Parameter, ParameterKind, Result};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -19,24 +19,6 @@ const MOST_SWEPT: usize = 6;
 /// Points of a sweep.
 const POINTS: usize = 9;
 
-/// A device that holds its parameters as 32-bit floats is as good as continuous.
-fn tolerance(p: &Parameter) -> f64 {
-    p.resolution * (1.0 + 1e-6) + 1e-6 * span(p)
-}
-
-/// Distance of two values; where a period is known, around it.
-fn distance(p: &Parameter, a: f64, b: f64) -> f64 {
-    let d = (a - b).abs();
-    let period = if p.period > 0.0 {
-        p.period
-    } else if p.at_range == AtRange::Wrap {
-        p.max - p.min
-    } else {
-        0.0
-    };
-    if period > 0.0 && period.is_finite() { (d % period).min(period - d % period) } else { d }
-}
-
 fn none(bench: &Bench) -> Option<Outcome> {
     (bench.descriptor.n_params() == 0).then(|| Outcome::skipped("the device has no parameters"))
 }
@@ -52,12 +34,12 @@ fn applied(bench: &mut Bench) -> Result<Outcome> {
         // What was sent: kept to the limits of power.
         let asked = bench.held().map_or(asked, |(params, _)| params);
         for ((p, asked), applied) in bench.descriptor.parameters.iter().zip(&asked).zip(&applied) {
-            let off = distance(p, *asked, *applied);
-            worst = worst.max(off / tolerance(p));
-            if off > tolerance(p) {
+            let off = p.distance(*asked, *applied);
+            worst = worst.max(off / p.tolerance());
+            if off > p.tolerance() {
                 let (asked, applied, step) = (short(*asked), short(*applied), short(p.resolution));
                 problems.push(format!("`{}`: {asked} asked, {applied} applied, resolution {step}", p.name));
-            } else if *applied < p.min - tolerance(p) || *applied > p.max + tolerance(p) {
+            } else if *applied < p.min - p.tolerance() || *applied > p.max + p.tolerance() {
                 problems.push(format!("`{}`: {} applied is out of range", p.name, short(*applied)));
             }
         }
@@ -78,10 +60,10 @@ fn idempotent(bench: &mut Bench) -> Result<Outcome> {
     let second = bench.write(&first)?;
     let moved = |(p, a): (&Parameter, (&f64, &f64))| {
         // Where a period ends and begins, the same point may be two codes.
-        let seam = (*a.0 - p.min).abs().min((*a.0 - p.max).abs()) <= tolerance(p);
-        let may = if seam { tolerance(p) } else { 1e-6 * span(p) };
+        let seam = (*a.0 - p.min).abs().min((*a.0 - p.max).abs()) <= p.tolerance();
+        let may = if seam { p.tolerance() } else { 1e-6 * p.span() };
         let said = || format!("`{}`: {} was applied; asked for it, {} is applied", p.name, short(*a.0), short(*a.1));
-        (distance(p, *a.0, *a.1) > may).then(said)
+        (p.distance(*a.0, *a.1) > may).then(said)
     };
     let pairs = first.iter().zip(&second);
     let problems: Vec<String> = bench.descriptor.parameters.iter().zip(pairs).filter_map(moved).collect();
@@ -105,17 +87,17 @@ fn clamped(bench: &mut Bench) -> Result<Outcome> {
         let mut params = bench.initial();
         for &i in &chosen {
             let p = &bench.descriptor.parameters[i];
-            params[i] = if up { p.max + 0.1 * span(p) } else { p.min - 0.1 * span(p) };
+            params[i] = if up { p.max + 0.1 * p.span() } else { p.min - 0.1 * p.span() };
         }
         let call = bench.fresh();
         match bench.write_as(&params, &call) {
             Ok(applied) => {
                 for &i in &chosen {
                     let p = &bench.descriptor.parameters[i];
-                    if applied[i] < p.min - tolerance(p) || applied[i] > p.max + tolerance(p) {
+                    if applied[i] < p.min - p.tolerance() || applied[i] > p.max + p.tolerance() {
                         let (asked, applied) = (short(params[i]), short(applied[i]));
                         problems.push(format!("`{}`: {asked} asked, {applied} applied", p.name));
-                    } else if distance(p, p.admit(params[i]), applied[i]) > tolerance(p) {
+                    } else if p.distance(p.admit(params[i]), applied[i]) > p.tolerance() {
                         let (wanted, applied) = (short(p.admit(params[i])), short(applied[i]));
                         problems.push(format!("`{}`: {applied} applied where {wanted} is next", p.name));
                     }
@@ -138,7 +120,7 @@ fn clamped(bench: &mut Bench) -> Result<Outcome> {
 fn monotone(bench: &mut Bench) -> Result<Outcome> {
     let plain = |p: &Parameter| {
         let goes_round = p.period > 0.0 && (p.max - p.min) >= p.period * (1.0 - 1e-9);
-        p.at_range != AtRange::Wrap && !goes_round && p.kind != ParameterKind::Binary && span(p) > 0.0
+        p.at_range != AtRange::Wrap && !goes_round && p.kind != ParameterKind::Binary && p.span() > 0.0
     };
     let chosen = bench.some(MOST_SWEPT, plain);
     if chosen.is_empty() {
@@ -151,16 +133,16 @@ fn monotone(bench: &mut Bench) -> Result<Outcome> {
         let mut applied: Vec<(f64, f64)> = Vec::new();
         for k in 0..POINTS {
             let mut params = bench.initial();
-            params[i] = p.admit(from + span(&p) * k as f64 / (POINTS - 1) as f64);
+            params[i] = p.admit(from + p.span() * k as f64 / (POINTS - 1) as f64);
             let now = bench.write(&params)?;
             let sent = bench.held().map_or(params[i], |(params, _)| params[i]);
             applied.push((sent, now[i]));
         }
-        let falls = applied.windows(2).find(|w| w[1].0 > w[0].0 && w[1].1 < w[0].1 - 1e-6 * span(&p));
+        let falls = applied.windows(2).find(|w| w[1].0 > w[0].0 && w[1].1 < w[0].1 - 1e-6 * p.span());
         let (asked, went) = (applied[POINTS - 1].0 - applied[0].0, applied[POINTS - 1].1 - applied[0].1);
         if let Some([a, b]) = falls {
             problems.push(format!("`{}`: from {} to {}, asked up", p.name, short(a.1), short(b.1)));
-        } else if went < 0.5 * asked - tolerance(&p) {
+        } else if went < 0.5 * asked - p.tolerance() {
             problems.push(format!("`{}`: {} of {} was gone", p.name, short(went), short(asked)));
         }
     }
@@ -171,7 +153,7 @@ fn monotone(bench: &mut Bench) -> Result<Outcome> {
 }
 
 fn alive(bench: &mut Bench) -> Result<Outcome> {
-    let chosen = bench.some(MOST, |p| span(p) > 0.0);
+    let chosen = bench.some(MOST, |p| p.span() > 0.0);
     if chosen.is_empty() {
         return Ok(Outcome::skipped("the device has no parameters that can move"));
     }
@@ -218,8 +200,8 @@ fn alive(bench: &mut Bench) -> Result<Outcome> {
 pub(super) fn moved(bench: &Bench, i: usize, part: f64) -> Vec<f64> {
     let p = &bench.descriptor.parameters[i];
     let mut params = bench.initial();
-    let up = p.initial + part * span(p) <= p.max || p.at_range == AtRange::Wrap;
-    params[i] = p.admit(p.initial + if up { part } else { -part } * span(p));
+    let up = p.initial + part * p.span() <= p.max || p.at_range == AtRange::Wrap;
+    params[i] = p.admit(p.initial + if up { part } else { -part } * p.span());
     if p.kind == ParameterKind::Binary {
         params[i] = p.min + p.max - p.initial;
     }

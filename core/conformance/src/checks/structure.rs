@@ -3,7 +3,6 @@
 use super::{Check, list, short};
 use crate::{
     bench::{Bench, ROWS},
-    inputs::span,
     measure::{FACTOR, rms},
     report::Outcome,
 };
@@ -116,7 +115,7 @@ fn local(bench: &mut Bench) -> Result<Outcome> {
     let base = bench.query(&x)?;
     let width = if bench.descriptor.output.complex { 2 } else { 1 };
     let mut problems = Vec::new();
-    let chosen = bench.some(MOST_MOVED, |p| span(p) > 0.0);
+    let chosen = bench.some(MOST_MOVED, |p| p.span() > 0.0);
     for &i in &chosen {
         let params = super::parameters::moved(bench, i, 0.25);
         bench.write(&params)?;
@@ -179,7 +178,7 @@ fn frequencies(bench: &mut Bench) -> Result<Outcome> {
 fn beyond_sines(bench: &mut Bench, i: usize, harmonics: usize) -> Result<Option<(f64, f64)>> {
     let noise = bench.noise()?;
     let p = bench.descriptor.parameters[i].clone();
-    let (x, reach) = (bench.inputs("frequencies", ROWS), span(&p).min(p.period));
+    let (x, reach) = (bench.inputs("frequencies", ROWS), p.span().min(p.period));
     let squared = bench.descriptor.has(structure::MAGNITUDE);
     let (mut angles, mut answers) = (Vec::new(), Vec::new());
     // The first one again at the end: what writes and drift make of it.

@@ -3,7 +3,6 @@
 use super::{Check, list, short};
 use crate::{
     bench::{Bench, ROWS},
-    inputs::span,
     measure::{FACTOR, difference},
     report::Outcome,
 };
@@ -27,7 +26,7 @@ const TIMES: f64 = 3.0;
 const EXCESS_S: f64 = 0.01;
 
 fn settled(bench: &mut Bench) -> Result<Outcome> {
-    if !bench.descriptor.parameters.iter().any(|p| p.kind != ParameterKind::Binary && span(p) > 0.0) {
+    if !bench.descriptor.parameters.iter().any(|p| p.kind != ParameterKind::Binary && p.span() > 0.0) {
         return Ok(Outcome::skipped("the device has no parameters that can move"));
     }
     let noise = bench.noise()?;
@@ -69,7 +68,7 @@ fn steepness(bench: &mut Bench, x: &Matrix, params: &[f64], y: &Matrix) -> Resul
     let parameters = bench.descriptor.parameters.iter();
     let near: Vec<f64> = parameters.zip(params).zip(small.iter().zip(bench.initial())).map(step).collect();
     // Not from what was written: a parameter may have gone round.
-    let largest = bench.descriptor.parameters.iter().map(|p| SMALL * span(p)).fold(0.0, f64::max);
+    let largest = bench.descriptor.parameters.iter().map(|p| SMALL * p.span()).fold(0.0, f64::max);
     bench.write(&near)?;
     bench.rest();
     let moved = difference(y, &bench.query(x)?);

@@ -2,6 +2,7 @@
 
 use super::{
     NoiseEstimate, OutputRule, SessionError, SessionOptions,
+    applied::Belief,
     clock::{query_cost, write_cost},
     ledger::{Account, Accounts, PhysicalFile},
     limits::narrow,
@@ -10,7 +11,7 @@ use super::{
     send::{finite, send, send_exact},
 };
 use crate::host::DeviceLock;
-use blackbeam_plugin::{Call, Code, Descriptor, Device, Health, Matrix, PluginError, Purpose, can};
+use blackbeam_plugin::{Call, Descriptor, Device, Health, Matrix, Purpose, can};
 use std::{sync::Arc, time::Instant};
 
 /// A configuration: parameters with the identity of the logical write that made it, which keys its write noise.
@@ -49,6 +50,8 @@ pub(super) struct Driver {
     pub(super) range_sent: bool,
     /// The last call that was answered.
     pub(super) kept: Option<Kept>,
+    /// Whether what it says that it applied is believed.
+    pub(super) belief: Belief,
     /// Noise of the outputs, in the device's units.
     pub(super) noise: NoiseEstimate,
     /// What is done about failures.
@@ -88,6 +91,7 @@ impl Driver {
         let limits = [descriptor.max_batch, options.max_batch];
         let max_batch = limits.into_iter().filter(|&n| n > 0).min().unwrap_or(usize::MAX);
         Ok(Driver {
+            belief: Belief::new(&descriptor),
             device,
             lock: None,
             descriptor,
@@ -324,8 +328,9 @@ impl Driver {
         self.held = None;
         self.spend(purpose, wanted.call.step, &cost)?;
         let written = self.device.write_params(&wanted.params, &wanted.call);
-        let applied = written.and_then(|applied| self.checked_applied(applied.values.into()));
-        self.held_applied = applied.map_err(|e| Failure::from(e).within(|| writing(wanted)))?;
+        let applied = written.and_then(|applied| self.believed(&[&wanted.params], vec![applied.values.into()]));
+        let applied = applied.map_err(|e| Failure::from(e).within(|| writing(wanted)))?;
+        self.held_applied = applied.into_iter().next().unwrap_or_default();
         self.holds(Some(wanted.clone()));
         std::thread::sleep(rest);
         Ok(())
@@ -367,21 +372,6 @@ impl Driver {
         })?;
         self.keep((x, from.columns), (y, columns), &call, backward);
         Ok(())
-    }
-
-    /// What a device says it has applied, if that can be true.
-    pub(super) fn checked_applied(&self, applied: Vec<f64>) -> Result<Vec<f64>, PluginError> {
-        let parameters = &self.descriptor.parameters;
-        if applied.len() != parameters.len() {
-            let message = format!("{} values applied of {} asked", applied.len(), parameters.len());
-            return Err(PluginError::new(Code::SHAPE, message));
-        }
-        match parameters.iter().zip(&applied).find(|(_, v)| !v.is_finite()) {
-            None => Ok(applied),
-            Some((p, v)) => {
-                Err(PluginError::new(Code::NONFINITE, format!("{v} was applied to parameter `{}`", p.name)))
-            }
-        }
     }
 
     pub(super) fn writes_so_far(&self) -> u64 {

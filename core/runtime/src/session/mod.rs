@@ -5,6 +5,7 @@
 //! what comes back, retries what may be retried, keeps the device clock and charges the ledger. What it answers depends
 //! on the description, the parameters and the identity of the logical group alone.
 
+mod applied;
 mod clock;
 mod driver;
 mod error;

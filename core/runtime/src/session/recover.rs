@@ -118,11 +118,9 @@ impl Driver {
         self.hold(configuration, configuration.call.purpose)
     }
 
-    fn reads_as(&self, read: &[f64], applied: &[f64]) -> bool {
+    pub(super) fn reads_as(&self, read: &[f64], applied: &[f64]) -> bool {
         let near = |((read, applied), p): ((&f64, &f64), &blackbeam_plugin::Parameter)| {
-            let off = (read - applied).abs();
-            let off = if p.period > 0.0 { off.min((p.period - off).abs()) } else { off };
-            off <= p.resolution.max(1e-9 * applied.abs())
+            p.distance(*read, *applied) <= p.resolution.max(1e-9 * applied.abs())
         };
         read.len() == applied.len() && read.iter().zip(applied).zip(self.descriptor.parameters.iter()).all(near)
     }

@@ -8,7 +8,7 @@ use super::{
     ledger::Account,
     send::{finite, send_scalars, send_sets},
 };
-use blackbeam_plugin::{Call, Code, Device, Dtype, Matrix, ParameterSet, PluginError, RVec, can};
+use blackbeam_plugin::{Call, Device, Dtype, Matrix, ParameterSet, PluginError, RVec, can};
 
 /// Most configurations in one call: bounds the memory of a round.
 const SETS_PER_CALL: usize = 64;
@@ -85,7 +85,7 @@ impl Driver {
             let x = &x.data[first * width..(first + n) * width];
             let calls = planned.calls_from(first as u64);
             let y = &mut y[..groups.len() * n * d_out];
-            let applied = self.attempt_sets(&planned, (n, first > 0), want_applied, |device, dtype| {
+            let applied = self.attempt_sets(groups, &planned, (n, first > 0), want_applied, |device, dtype| {
                 y.fill(f64::NAN);
                 let applied =
                     send_sets(device, dtype, bases, &planned.sets, &calls, (x, width), (y, d_out), want_applied)?;
@@ -115,7 +115,7 @@ impl Driver {
     ) -> Result<Vec<(f64, Vec<f64>)>, SessionError> {
         let planned = self.plan(groups, x.rows);
         let mut scalars = vec![f64::NAN; groups.len()];
-        let applied = self.attempt_sets(&planned, (x.rows, false), want_applied, |device, dtype| {
+        let applied = self.attempt_sets(groups, &planned, (x.rows, false), want_applied, |device, dtype| {
             scalars.fill(f64::NAN);
             let applied = send_scalars(
                 device,
@@ -164,6 +164,7 @@ impl Driver {
     /// what was applied, an empty vector each where that is not wanted. `again`: the same configurations were sent just now.
     fn attempt_sets(
         &mut self,
+        groups: &[Group],
         planned: &Planned,
         (rows, again): (usize, bool),
         want_applied: bool,
@@ -173,6 +174,7 @@ impl Driver {
         let what = || format!("a {} call of {count} configurations (step {})", first.purpose.name(), first.step);
         let mut cost = planned.writes[usize::from(again)];
         (0..count).for_each(|_| cost.add(&query_cost(&self.descriptor, self.vectors(rows))));
+        let asked: Vec<&[f64]> = groups.iter().map(|group| &*group.params).collect();
         let applied = self.persist(what, &first, |driver| {
             driver.held = None;
             driver.spend(first.purpose, first.step, &cost)?;
@@ -180,12 +182,7 @@ impl Driver {
             if !want_applied {
                 return Ok(vec![Vec::new(); count]);
             }
-            if applied.len() != count {
-                let message = format!("{} answers say what was applied, {count} were asked", applied.len());
-                return Err(PluginError::new(Code::SHAPE, message).into());
-            }
-            let checked: Result<Vec<_>, _> = applied.into_iter().map(|a| driver.checked_applied(a)).collect();
-            Ok(checked?)
+            Ok(driver.believed(&asked, applied)?)
         })?;
         self.holds(self.programmed.clone());
         self.held_applied = applied.last().cloned().unwrap_or_default();

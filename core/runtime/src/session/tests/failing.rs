@@ -4,6 +4,9 @@ use super::*;
 use blackbeam_plugin::Health;
 use std::{sync::Mutex, time::Instant};
 
+/// How far what is said of a parameter is from what was applied.
+const LIE: f64 = 0.01;
+
 /// What happens in a call instead of its answer.
 #[derive(Clone)]
 enum Mishap {
@@ -28,6 +31,10 @@ struct Desk {
     /// Identities of all writes, with their parameters, and reads.
     history: Mutex<Vec<(Call, Vec<f64>)>>,
     reads: AtomicU64,
+    /// Writes of which something else than was applied is said.
+    lies: Mutex<std::ops::Range<u64>>,
+    /// It reads back what it said.
+    reads_lies: AtomicBool,
     /// What outputs are multiplied with from now on.
     gains: Mutex<[f64; D_OUT]>,
 }
@@ -74,7 +81,11 @@ impl Device for Mishappy {
             return Err(error);
         }
         self.desk.history.lock().unwrap().push((*call, params.to_vec()));
-        self.inner.write_params(params, call)
+        let mut applied = self.inner.write_params(params, call)?;
+        if self.desk.lies.lock().unwrap().contains(&(self.counts[1] - 1)) {
+            applied.values[1] += LIE;
+        }
+        Ok(applied)
     }
 
     fn query(&mut self, x: ArrayView<'_>, mut y: ArrayViewMut<'_>, call: &Call) -> Result<(), PluginError> {
@@ -101,7 +112,11 @@ impl Device for Mishappy {
 
     fn read_params(&mut self) -> Result<Vec<f64>, PluginError> {
         self.desk.reads.fetch_add(1, Relaxed);
-        Ok(if self.inner.write.is_some() { self.inner.params.clone() } else { vec![9.0; D_IN * D_OUT] })
+        let mut held = if self.inner.write.is_some() { self.inner.params.clone() } else { vec![9.0; D_IN * D_OUT] };
+        if self.desk.reads_lies.load(Relaxed) {
+            held[1] += LIE;
+        }
+        Ok(held)
     }
 
     fn health(&mut self) -> Result<Health, PluginError> {
@@ -287,6 +302,27 @@ fn read_back_spares_writes() {
     let writes = |lab: &Lab| lab.desk.history.lock().unwrap().len();
     assert!(writes(&spared) < writes(&plain), "{} {}", writes(&spared), writes(&plain));
     assert!(spared.desk.reads.load(Relaxed) > 0 && plain.desk.reads.load(Relaxed) == 0);
+}
+
+/// What was said to be applied and is not what was asked is asked for again. A device that keeps to it has a limit of its own, or
+/// is found out by reading it back.
+#[test]
+fn what_was_applied_is_believed_where_it_can_be_true() {
+    let expected = exercise(&mut lab(quick(), |_| {}, |_| {}).session).unwrap();
+    let tells = |times: u64| move |desk: &Desk| *desk.lies.lock().unwrap() = 7..7 + times;
+    let mut once = lab(quick(), |_| {}, tells(1));
+    assert_eq!(exercise(&mut once.session).unwrap(), expected);
+    assert_eq!((once.session.tally().retries, once.desk.reads.load(Relaxed)), (1, 0));
+    let error = exercise(&mut lab(quick(), |_| {}, tells(1000)).session).unwrap_err().to_string();
+    assert!(error.contains("was applied to parameter") && error.contains("reads back otherwise"), "{error}");
+    // It reads so too, or cannot be read.
+    let mut limited = lab(quick(), |_| {}, tells(1000));
+    limited.desk.reads_lies.store(true, Relaxed);
+    exercise(&mut limited.session).unwrap();
+    assert_eq!((limited.session.tally().retries, limited.desk.reads.load(Relaxed)), (1, 1));
+    let mut mute = lab(quick(), |d| d.can &= !can::READ_PARAMS, tells(1000));
+    exercise(&mut mute.session).unwrap();
+    assert_eq!((mute.session.tally().retries, mute.desk.reads.load(Relaxed)), (1, 0));
 }
 
 /// A calibration that is too old is made anew: when the device says so by itself, and when it refuses a call for it.
