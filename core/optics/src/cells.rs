@@ -241,24 +241,35 @@ impl<T: Element> Engine<T> {
             let base = &mut cells.base;
             base.suffix.load(Level::best(), mesh.kernel(), &base.blocks, &base.output);
             let (inputs, d_out) = (this.descriptor.input.width, this.descriptor.output.width);
-            let each = y.len() / asked.sets.len();
+            // Probes of one cell one after the other: what comes before and after it is at hand then.
+            let site = |set: usize| match changes[set] {
+                Change::Cell(cell, _) => (0, cell),
+                Change::Output(mode, _) => (1, mode),
+            };
+            let mut probes: Vec<_> = y.chunks_mut((y.len() / asked.sets.len()).max(1)).enumerate().collect();
+            probes.sort_by_key(|(set, _)| site(*set));
             for (part, x) in asked.x.chunks(cells.rows * inputs).enumerate() {
                 cells.load_fields(&this.model, mesh, x, &asked.calls[0]);
                 let rows = part * cells.rows..part * cells.rows + x.len() / inputs;
-                let answer = |(set, y): (usize, &mut [T])| {
-                    let detection = this.detection(&asked.calls[set], &instants[set]);
-                    let first_row = asked.calls[set].first_row + rows.start as u64;
-                    let y = &mut y[rows.start * d_out..rows.end * d_out];
-                    cells.answer(&this.model, &changes[set], (detection, first_row), y);
+                let answer = |probes: &mut [(usize, &mut [T])]| {
+                    cells.probes.with(|bench| {
+                        for (i, (set, y)) in probes.iter_mut().enumerate() {
+                            let detection = this.detection(&asked.calls[*set], &instants[*set]);
+                            let first_row = asked.calls[*set].first_row + rows.start as u64;
+                            let y = &mut y[rows.start * d_out..rows.end * d_out];
+                            cells.answer(&this.model, (&changes[*set], i > 0), (detection, first_row), y, bench);
+                        }
+                    });
                 };
+                let together = |a: &(usize, &mut [T]), b: &(usize, &mut [T])| site(a.0) == site(b.0);
                 match &this.pool {
                     Some(pool) => pool.install(|| {
-                        y.par_chunks_mut(each.max(1)).enumerate().for_each(|set| {
-                            answer(set);
+                        probes.par_chunk_by_mut(together).for_each(|probes| {
+                            answer(probes);
                             fence(Level::best());
                         });
                     }),
-                    None => y.chunks_mut(each.max(1)).enumerate().for_each(answer),
+                    None => probes.chunk_by_mut(together).for_each(answer),
                 }
                 fence(Level::best());
             }
@@ -343,24 +354,29 @@ impl<T: Element> Engine<T> {
 }
 
 impl<T: Element> Cells<T> {
-    /// Rows of the fields that are loaded, after one change, as they are read.
-    fn answer(&self, model: &Model, change: &Change, (detection, first): (Detection<'_>, u64), y: &mut [T]) {
+    /// Rows of the fields that are loaded, after one change (of the site of the one before, or of another), as they are read.
+    fn answer(
+        &self,
+        model: &Model,
+        change: (&Change, bool),
+        (detection, first): (Detection<'_>, u64),
+        y: &mut [T],
+        bench: &mut Bench<T>,
+    ) {
         let (level, base) = (Level::best(), &self.base);
         let start = (&base.suffix, &base.blocks, &base.output);
-        self.probes.with(|bench| {
-            if model.detector.pairs && model.detector.transparent(&detection) {
-                return base.fields.changed(level, start, change, (y, true), &mut bench.probe);
-            }
-            bench.fields.resize(base.fields.outputs().len(), T::ZERO);
-            base.fields.changed(level, start, change, (&mut bench.fields, false), &mut bench.probe);
-            if !model.detector.pairs {
-                // Only one part of the fields arrives.
-                let part = usize::from(model.detector.takes() == (false, true));
-                (0..bench.fields.len() / 2).for_each(|i| bench.fields[i] = bench.fields[2 * i + part]);
-                bench.fields.truncate(bench.fields.len() / 2);
-            }
-            model.detector.detect_rows(&mut bench.fields, detection, Part::Whole, first, y, &mut bench.detector);
-        });
+        if model.detector.pairs && model.detector.transparent(&detection) {
+            return base.fields.changed(level, start, change, (y, true), &mut bench.probe);
+        }
+        bench.fields.resize(base.fields.outputs().len(), T::ZERO);
+        base.fields.changed(level, start, change, (&mut bench.fields, false), &mut bench.probe);
+        if !model.detector.pairs {
+            // Only one part of the fields arrives.
+            let part = usize::from(model.detector.takes() == (false, true));
+            (0..bench.fields.len() / 2).for_each(|i| bench.fields[i] = bench.fields[2 * i + part]);
+            bench.fields.truncate(bench.fields.len() / 2);
+        }
+        model.detector.detect_rows(&mut bench.fields, detection, Part::Whole, first, y, &mut bench.detector);
     }
 
     /// The sum that the rows of the fields that are loaded give before any change; its derivatives are added to those of the rows

@@ -296,7 +296,16 @@ fn check_changes<T: Real>(seed: u64, tolerance: f64) {
                 let mut y = Buffer::<T>::default();
                 y.resize(2 * rows * n);
                 let (given, y) = ((&suffix, &blocks, &output), y.as_mut_slice());
-                fields.changed(level, given, &change, (&mut *y, probe % 2 == 0), &mut structured::Probe::default());
+                let mut memory = structured::Probe::default();
+                if probe % 3 == 0 {
+                    // Another one of the same place before it.
+                    let before = match change {
+                        structured::Change::Cell(cell, _) => structured::Change::Cell(cell, [(0.3, -0.7); 4]),
+                        structured::Change::Output(mode, _) => structured::Change::Output(mode, (0.3, -0.7)),
+                    };
+                    fields.changed(level, given, (&before, false), (&mut *y, false), &mut memory);
+                }
+                fields.changed(level, given, (&change, probe % 3 == 0), (&mut *y, probe % 2 == 0), &mut memory);
                 close(y, &expected);
                 let sum = |y: &[C]| -> f64 {
                     let pairs = y.iter().zip(cotangent.chunks_exact(2));

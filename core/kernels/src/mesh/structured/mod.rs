@@ -126,7 +126,7 @@ impl<T: Real> Fields<T> {
     /// What the configuration gives after one change: `y` gets [rows, n, 2]. `blocks` and `output` are those for which fields and
     /// suffix were loaded. With `stream`, results go past the caches, which is faster for what does not fit into them; it takes
     /// effect where `y` and its rows begin on cache lines (as in a [`Buffer`]), and [`fence`] must follow before another thread is
-    /// told of them.
+    /// told of them. `again`: `probe` was used last for another change of the same cell or output, with the same suffix.
     ///
     /// # Panics
     /// If `y` has another length, or there is no such cell or mode.
@@ -134,7 +134,7 @@ impl<T: Real> Fields<T> {
         &self,
         level: Level,
         (suffix, blocks, output): (&Suffix<T>, &Blocks, &Factors),
-        change: &Change,
+        (change, again): (&Change, bool),
         (y, stream): (&mut [T], bool),
         probe: &mut Probe<T>,
     ) {
@@ -147,14 +147,17 @@ impl<T: Real> Fields<T> {
         let (delta, fields, after) = match *change {
             Change::Cell(cell, matrix) => {
                 let after = &suffix.kept.as_slice()[4 * cell * padded::<T>(n)..][..4 * padded::<T>(n)];
+                let after = if again { &[] } else { after };
                 let (new, old) = (matrix, blocks.get(cell));
                 let delta = [0, 1, 2, 3].map(|k| (new[k].0 - old[k].0, new[k].1 - old[k].1));
                 (delta, quarters(&self.kept.as_slice()[4 * cell * width..], width), after)
             }
             Change::Output(mode, (re, im)) => {
-                columns.fill(T::ZERO);
-                columns[2 * mode] = T::ONE;
-                columns[stride + 2 * mode + 1] = T::ONE;
+                if !again {
+                    columns.fill(T::ZERO);
+                    columns[2 * mode] = T::ONE;
+                    columns[stride + 2 * mode + 1] = T::ONE;
+                }
                 let delta = (re - output.re[mode], im - output.im[mode]);
                 let zero = (0.0, 0.0);
                 let (re, im) = self.last.as_slice()[2 * mode * width..][..2 * width].split_at(width);
