@@ -345,8 +345,8 @@ impl Driver {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
     /// Sends `n` rows of `from`, starting at row `first`, and puts the answers in the same rows of `to`.
+    #[allow(clippy::too_many_arguments)]
     fn query_rows(
         &mut self,
         from: &Matrix,
