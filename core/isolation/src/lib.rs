@@ -26,4 +26,4 @@ pub use parent::{Isolated, Options};
 pub use wait::Spin;
 
 /// Version of what the two processes say to each other; they are of the same program.
-const PROTOCOL: u64 = 1;
+const PROTOCOL: u64 = 2;
