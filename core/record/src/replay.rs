@@ -24,7 +24,8 @@ const STATE: &[u8; 8] = b"replayed";
 /// It gives the recorded answers, and the recorded errors, in their order, as long as it is asked what was recorded: the same calls
 /// with the same identities and the same bits. Four calls are apart from that order because they change nothing of what is
 /// answered later: `safe_state` and `save_state` are always granted, `restore_state` goes back to where `save_state` was called,
-/// and `health` is the next one recorded if it comes next, else the last.
+/// and `health` is the next one recorded if it comes next, else the last. That the device was lost while its state was saved is the
+/// error of the next call.
 ///
 /// A run that was resumed asked some things twice, and put the device back to where it was. Of the calls after a checkpoint that
 /// were lost nothing is served; of those that begin the resumed process, whatever stands before the first one that is asked
@@ -102,8 +103,27 @@ impl Replay {
         self.log.entry(self.order[at].entry).map_err(|error| PluginError::new(Code::IO, error.to_string()))
     }
 
+    /// The error of a state that could not be saved before the next call, and that left it unknown what the device held: what was
+    /// recorded after it is how that was put right. A replay does not save at the same moments, so that the next call has it.
+    fn lost(&mut self) -> Result<()> {
+        let next = self.next().unwrap_or(self.order.len());
+        for at in (self.at..next).filter(|&at| self.order[at].kind == Kind::SaveState) {
+            let entry = self.entry(at)?;
+            if !entry.head.failed {
+                continue;
+            }
+            let error = entry.error().map_err(|why| PluginError::new(Code::IO, why))?;
+            if !error.state_known || error.code == Code::STATE_LOST {
+                self.at = at + 1;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     /// The recorded answer to a request.
     fn answer(&mut self, kind: Kind, calls: &[Call], ask: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<u8>> {
+        self.lost()?;
         let mut asked = Vec::new();
         ask(&mut asked);
         let same = |entry: &Entry| {

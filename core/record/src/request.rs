@@ -162,7 +162,9 @@ pub(crate) fn matrix(answer: &[Part]) -> Result<Matrix> {
         return Err("`rows and columns` are two numbers".into());
     };
     let data = find(answer, "matrix")?.f64s()?.to_vec();
-    Ok(Matrix { rows: rows as usize, columns: columns as usize, data: data.into() })
+    let size = |n: u64| usize::try_from(n).map_err(|_| format!("a matrix of size {n}"));
+    // What a device declares and what it gives may differ: that is for the session to find.
+    Ok(Matrix { rows: size(rows)?, columns: size(columns)?, data: data.into() })
 }
 
 pub(crate) fn put_health(out: &mut Vec<u8>, health: &Health) {

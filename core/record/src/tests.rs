@@ -207,6 +207,47 @@ fn recorder(path: &Path, f32: bool, level: Level, fresh: bool) -> Recorder {
     Recorder::open(Box::new(Everything { count: 0.0, f32 }), path, ("main", "dev"), level, fresh).unwrap()
 }
 
+/// A device that is lost while its state is saved.
+struct Lost(std::cell::Cell<u32>);
+
+impl Device for Lost {
+    fn descriptor(&self) -> Descriptor {
+        Everything { count: 0.0, f32: false }.descriptor()
+    }
+    fn write_params(&mut self, params: &[f64], _: &Call) -> Result<Applied> {
+        Ok(Applied { values: params.to_vec().into() })
+    }
+    fn query(&mut self, _: ArrayView<'_>, _: ArrayViewMut<'_>, _: &Call) -> Result<()> {
+        Ok(())
+    }
+    fn save_state(&self) -> Result<Vec<u8>> {
+        self.0.set(self.0.get() + 1);
+        match self.0.get() {
+            1 => Err(PluginError::retryable(Code::BUSY, "measuring")),
+            2 => Err(PluginError::retryable(Code::CRASHED, "gone").with_unknown_state()),
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Nobody saves at the same moments in a replay: that the device was lost then is the error of the next call, after which comes what
+/// was recorded.
+#[test]
+fn a_device_that_was_lost_while_it_was_saved_is_lost_in_the_replay() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dev.bblog");
+    let mut device = Recorder::open(Box::new(Lost(0.into())), &path, ("main", "dev"), Level::Full, true).unwrap();
+    device.write_params(&[1.0], &call(0)).unwrap();
+    assert!(device.save_state().is_err() && device.save_state().is_err() && device.save_state().is_ok());
+    device.write_params(&[2.0], &call(1)).unwrap();
+    drop(device);
+    let mut replay = Replay::open(&path).unwrap();
+    replay.write_params(&[1.0], &call(0)).unwrap();
+    let error = replay.write_params(&[2.0], &call(1)).unwrap_err();
+    assert_eq!((error.code, error.state_known), (Code::CRASHED, false));
+    replay.write_params(&[2.0], &call(1)).unwrap();
+}
+
 #[test]
 fn every_call_is_replayed_to_the_bit() {
     for f32 in [false, true] {

@@ -132,7 +132,11 @@ impl Wire for bool {
     }
 
     fn get(from: &mut Reader<'_>) -> Result<Self> {
-        Ok(u8::get(from)? != 0)
+        match u8::get(from)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(format!("a flag of {other}")),
+        }
     }
 }
 
