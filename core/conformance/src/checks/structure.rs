@@ -6,7 +6,7 @@ use crate::{
     measure::{FACTOR, rms},
     report::Outcome,
 };
-use blackbeam_plugin::{Matrix, Result, can, structure};
+use blackbeam_plugin::{Matrix, Parameter, Result, can, structure};
 use std::collections::BTreeSet;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -23,6 +23,8 @@ const MOST_INPUTS: usize = 64;
 /// Parameters of which each is moved by itself.
 const MOST_MOVED: usize = 3;
 
+/// Part of a period that a parameter has to reach, for frequencies to be told apart; the methods that use them want no less.
+const LEAST_REACH: f64 = 0.25;
 /// Values of one parameter at which answers are compared with sums of sines.
 const POINTS: usize = 8;
 
@@ -156,58 +158,77 @@ fn frequencies(bench: &mut Bench) -> Result<Outcome> {
     };
     let expected = format!("{name}: a constant and sines of {harmonics} times each parameter's period");
     let advice = format!("leave {name} out, or give each parameter the `period` that it has");
-    let chosen = bench.some(MOST_MOVED, |p| p.period.is_finite() && p.period > 0.0);
-    if chosen.is_empty() {
-        return Ok(Outcome::fail("no parameter has a period", expected, advice));
+    let periodic = |p: &Parameter| p.period.is_finite() && p.period > 0.0;
+    if let Some(p) = bench.descriptor.parameters.iter().find(|p| p.span() > 0.0 && !periodic(p)) {
+        return Ok(Outcome::fail(format!("`{}` has no period", p.name), expected, advice));
     }
     let (mut said, mut good, mut tried) = (Vec::new(), true, false);
-    for i in chosen {
-        let p = bench.descriptor.parameters[i].name.clone();
-        let Some((residual, bound)) = beyond_sines(bench, i, harmonics)? else {
-            said.push(format!("`{p}`: its range cannot be swept"));
-            continue;
-        };
-        (good, tried) = (good && residual <= bound, true);
-        said.push(format!("`{p}`: {} beyond them, {} by noise", short(residual), short(bound)));
+    for i in bench.some(MOST_MOVED, |p| p.span() > 0.0) {
+        let name = bench.descriptor.parameters[i].name.clone();
+        match beyond_sines(bench, i, harmonics)? {
+            Ok((residual, bound)) => {
+                (good, tried) = (good && residual <= bound, true);
+                said.push(format!("`{name}`: {} beyond them, {} by noise", short(residual), short(bound)));
+            }
+            Err(why) => said.push(format!("`{name}`: {why}")),
+        }
     }
     Ok(if tried { Outcome::of(good, list(&said), expected, advice) } else { Outcome::skipped(list(&said)) })
 }
 
-/// What of the answers along parameter `i` is no such sine (rms), and what of that noise, converters and drift explain. `None` if a
-/// limit of power is in the way, or all answers are at the ends of the read-out's range.
-fn beyond_sines(bench: &mut Bench, i: usize, harmonics: usize) -> Result<Option<(f64, f64)>> {
+/// What of the answers along parameter `i` is no such sine (rms), and what of that noise, converters, the parameter's steps and drift
+/// explain; or why that cannot be told.
+fn beyond_sines(
+    bench: &mut Bench,
+    i: usize,
+    harmonics: usize,
+) -> Result<std::result::Result<(f64, f64), &'static str>> {
     let noise = bench.noise()?;
     let p = bench.descriptor.parameters[i].clone();
     let (x, reach) = (bench.inputs("frequencies", ROWS), p.span().min(p.period));
-    let squared = bench.descriptor.has(structure::MAGNITUDE);
-    let (mut angles, mut answers) = (Vec::new(), Vec::new());
-    // The first one again at the end: what writes and drift make of it.
+    let from = if p.min.is_finite() { p.min } else { p.initial - 0.5 * reach };
+    let (mut angles, mut answers, mut again) = (Vec::new(), Vec::new(), Vec::new());
+    // The first one once more at the end: what writes and drift make of it.
     for k in (0..POINTS).chain([0]) {
         let mut params = bench.initial();
-        params[i] = p.min + reach * (k as f64 + 0.5) / POINTS as f64;
+        params[i] = p.admit(from + reach * (k as f64 + 0.5) / POINTS as f64);
         if bench.bearable(&params) != params {
-            return Ok(None);
+            return Ok(Err("a limit of power keeps it from its range"));
         }
         angles.push(std::f64::consts::TAU * bench.write(&params)?[i] / p.period);
         bench.rest();
-        answers.push(bench.query(&x)?.data);
+        answers.push(bench.query(&x)?);
+        again.push(bench.query(&x)?);
     }
+    let sines = orthonormal(&angles[..POINTS], harmonics);
+    // A short piece of a sine is like anything smooth.
+    if sines.len() < 1 + 2 * harmonics || reach < LEAST_REACH * p.period {
+        return Ok(Err("its range, or its number of steps, is too small to tell"));
+    }
+    let columns: BTreeSet<usize> = answers.iter().flat_map(|y| noise.moved(&answers[0], y)).collect();
     let (low, high) = bench.output_range();
     let inside = |y: f64| y < 0.95 * high && (low >= 0.0 || y > 0.95 * low);
-    let power = |y: f64| if squared { y * y } else { y };
-    let sines = orthonormal(&angles[..POINTS], harmonics);
-    let (mut beyond, mut again) = (Vec::new(), Vec::new());
-    for entry in (0..x.rows * bench.descriptor.output.width).filter(|&e| answers.iter().all(|y| inside(y[e]))) {
-        let mut y: Vec<f64> = answers.iter().map(|y| power(y[entry])).collect();
-        again.push((y[POINTS] - y[0]) / 2f64.sqrt());
+    let power = |y: f64| if bench.descriptor.has(structure::MAGNITUDE) { y * y } else { y };
+    let (mut beyond, mut differences, mut peak) = (Vec::new(), Vec::new(), 0.0f64);
+    let entries = (0..answers[0].data.len()).filter(|e| columns.contains(&(e % answers[0].columns)));
+    for entry in entries.filter(|&e| answers.iter().all(|y| inside(y.data[e]))) {
+        let mut y: Vec<f64> = answers.iter().map(|y| power(y.data[entry])).collect();
+        differences.push(y[POINTS] - y[0]);
+        differences.extend(again.iter().zip(&y).map(|(again, y)| power(again.data[entry]) - y));
+        peak = answers.iter().fold(peak, |a, y| a.max(y.data[entry].abs()));
         y.truncate(POINTS);
         sines.iter().for_each(|sine| take_away(sine, &mut y));
         beyond.append(&mut y);
     }
-    let slope = std::f64::consts::TAU / p.period * noise.rms * p.resolution / 12f64.sqrt();
-    let of_answer = noise.of_sum(1.0, 0.0).hypot(slope) * if squared { 2.0 * noise.peak } else { 1.0 };
-    let bound = FACTOR * of_answer.hypot(rms(again.into_iter()));
-    Ok((!beyond.is_empty()).then(|| (rms(beyond.into_iter()), bound)))
+    if beyond.is_empty() {
+        return Ok(Err(if columns.is_empty() { "it moves no output" } else { "the read-out is at its end" }));
+    }
+    let turn = std::f64::consts::TAU * harmonics as f64 / p.period;
+    let of_step = peak * turn * p.resolution / 12f64.sqrt();
+    let of_reading = noise.output_step.hypot(of_step).hypot(noise.rounding.max(1e-12 * peak));
+    let of_reading = of_reading * if bench.descriptor.has(structure::MAGNITUDE) { 2.0 * peak } else { 1.0 };
+    let bound = FACTOR * of_reading.hypot(rms(differences.into_iter()));
+    Ok(Ok((rms(beyond.into_iter()), bound)))
 }
 
 /// A constant and sines of multiples of the angles, orthonormal over them.

@@ -147,7 +147,6 @@ fn retried(bench: &mut Bench) -> Result<Outcome> {
     if n == 0 {
         return Ok(Outcome::pass("all calls were answered the first time", expected));
     }
-    let advice =
-        "training sends such calls again as well, at most four times, and counts each; see what the errors say";
+    let advice = "training sends such calls again as well, as often as the kind of error allows, and counts each; see what the errors say";
     Ok(Outcome::warn(format!("{n} calls failed and were sent again: {}", list(&bench.again)), expected, advice))
 }
