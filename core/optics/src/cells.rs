@@ -39,6 +39,8 @@ use std::sync::Arc;
 /// parts.
 const MOST_BYTES: usize = 512 << 20;
 const FIELD_BYTES: usize = 64 << 20;
+/// Parts of a call's probes for each thread.
+const PARTS: usize = 4;
 /// A parameter that sets more than one cell, or nothing of the mesh.
 const NOWHERE: u32 = u32::MAX;
 
@@ -253,23 +255,28 @@ impl<T: Element> Engine<T> {
                 let rows = part * cells.rows..part * cells.rows + x.len() / inputs;
                 let answer = |probes: &mut [(usize, &mut [T])]| {
                     cells.probes.with(|bench| {
-                        for (i, (set, y)) in probes.iter_mut().enumerate() {
+                        let mut before = None;
+                        for (set, y) in probes {
                             let detection = this.detection(&asked.calls[*set], &instants[*set]);
                             let first_row = asked.calls[*set].first_row + rows.start as u64;
-                            let y = &mut y[rows.start * d_out..rows.end * d_out];
-                            cells.answer(&this.model, (&changes[*set], i > 0), (detection, first_row), y, bench);
+                            let (place, y) = (Some(site(*set)), &mut y[rows.start * d_out..rows.end * d_out]);
+                            let change = (&changes[*set], before == place);
+                            cells.answer(&this.model, change, (detection, first_row), y, bench);
+                            before = place;
                         }
                     });
                 };
-                let together = |a: &(usize, &mut [T]), b: &(usize, &mut [T])| site(a.0) == site(b.0);
                 match &this.pool {
-                    Some(pool) => pool.install(|| {
-                        probes.par_chunk_by_mut(together).for_each(|probes| {
-                            answer(probes);
-                            fence(Level::best());
+                    Some(pool) => {
+                        let some = probes.len().div_ceil(PARTS * pool.current_num_threads()).max(1);
+                        pool.install(|| {
+                            probes.par_chunks_mut(some).for_each(|probes| {
+                                answer(probes);
+                                fence(Level::best());
+                            });
                         });
-                    }),
-                    None => probes.chunk_by_mut(together).for_each(answer),
+                    }
+                    None => answer(&mut probes),
                 }
                 fence(Level::best());
             }
@@ -321,9 +328,10 @@ impl<T: Element> Engine<T> {
             let (inputs, d_out) = (this.descriptor.input.width, this.descriptor.output.width);
             let mut start = 0.0;
             let parts = asked.x.chunks(cells.rows * inputs).zip(cotangent.chunks(cells.rows * d_out));
-            for (part, (x, cotangent)) in parts.enumerate() {
+            cells.base.gradient.clear();
+            for (x, cotangent) in parts {
                 cells.load_fields(&this.model, mesh, x, &asked.calls[0]);
-                start += cells.contract(&this.model, mesh, (cotangent, &instant), part == 0);
+                start += cells.contract(&this.model, mesh, (cotangent, &instant));
             }
             let mut gains = std::mem::take(&mut cells.contraction.gains);
             let applied = cells.changes(&this.model, asked, (mesh, first), want_applied, |base, moved, sets| {
@@ -380,14 +388,8 @@ impl<T: Element> Cells<T> {
     }
 
     /// The sum that the rows of the fields that are loaded give before any change; its derivatives are added to those of the rows
-    /// before, or take their place.
-    fn contract(
-        &mut self,
-        model: &Model,
-        mesh: &MeshProgram,
-        (cotangent, instant): (&[T], &Instant),
-        anew: bool,
-    ) -> f64 {
+    /// before.
+    fn contract(&mut self, model: &Model, mesh: &MeshProgram, (cotangent, instant): (&[T], &Instant)) -> f64 {
         let Cells { base, contraction, .. } = self;
         let Contraction { wide, dfields, full, fields, .. } = contraction;
         let (d_out, outputs) = (model.detector.width(), base.fields.outputs());
@@ -404,9 +406,6 @@ impl<T: Element> Cells<T> {
             let step = if model.detector.pairs { 1 } else { 2 };
             let places = full.iter_mut().skip(if step == 2 { part } else { 0 }).step_by(step);
             places.zip(&*dfields).for_each(|(place, d)| *place = T::from_f64(*d));
-        }
-        if anew {
-            base.gradient.clear();
         }
         let memory = (&mut base.gradient, &mut base.state);
         base.fields.contract(Level::best(), mesh.kernel(), (&base.blocks, &base.output), full, memory);
