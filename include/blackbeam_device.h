@@ -635,7 +635,10 @@ typedef struct bb_ext_query_sets {
     bb_status (*query_sets)(bb_device *device, bb_query_sets *query, bb_error *error);
 } bb_ext_query_sets;
 
-/** Light sent backwards: the transpose of the device's matrix, by measurement. */
+/** Light sent backwards: the transpose of the device's matrix of reals, by measurement. With complex ports (re
+ * and im by turns) that is the conjugate transpose of the complex matrix; light gives the plain one, so that
+ * what goes in and what comes out is conjugated.
+ */
 typedef struct bb_ext_backward {
     /** sizeof this struct, bytes. */
     uint64_t struct_size;

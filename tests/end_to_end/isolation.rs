@@ -102,9 +102,11 @@ fn a_panic_in_rust_does_not_change_the_result() {
     ] {
         faulty(fault, when, call);
         let name = format!("{fault}-{when}");
-        let finished = place.run(&format!("train experiment.yaml --out {name} --quiet")).done();
+        let record = "--set devices.dev.record=full";
+        let finished = place.run(&format!("train experiment.yaml --out {name} --quiet {record}")).done();
         assert!(finished.stderr.contains(words), "{name}: {}", finished.stderr);
         place.finished(&name).equals(&place.finished("reference"));
+        place.run(&format!("replay {name}/record/dev.bblog --out {name}-again")).done();
     }
 }
 
@@ -124,6 +126,21 @@ fn a_run_that_recovered_is_replayed() {
     let replayed = place.run("replay out/record/dev.bblog --out again").done();
     assert!(replayed.stdout.contains("write_params"), "{}", replayed.stdout);
     place.finished("again").equals(&place.finished("out"));
+}
+
+/// However early a run ends.
+#[test]
+fn a_run_that_does_not_get_to_its_first_step_leaves_the_hardware_safe() {
+    if !compiler("cc") {
+        return;
+    }
+    let place = Place::new();
+    driver(&place, "cc");
+    on(&place, "");
+    let text = place.read("experiment.yaml");
+    place.write("experiment.yaml", text + "budget: {device: 20}\n");
+    place.run("train experiment.yaml --out out --quiet").ends(2, &["budget"]);
+    assert!(log(&place).contains('w') && log(&place).ends_with('s'), "{}", log(&place));
 }
 
 #[test]

@@ -67,8 +67,12 @@ fn ended(
     (device, open): (&str, &Open),
     (how, last): (&str, &str),
 ) -> Failure {
-    let opened = isolation.open_unverified(&args.target, device, open).map_err(|e| e.to_string());
-    let safe = opened.and_then(|mut device| device.safe_state().map_err(|e| e.to_string()));
+    // The lock of the process that has ended was let go with it; another run may have it by now.
+    let lock = super::lock(args, device, open).map_err(|_| "somebody else drives it now".to_owned());
+    let safe = lock.and_then(|_lock| {
+        let opened = isolation.open_unverified(&args.target, device, open).map_err(|e| e.to_string());
+        opened.and_then(|mut device| device.safe_state().map_err(|e| e.to_string()))
+    });
     let left = match safe {
         Ok(()) => "It was opened again and is in its safe state".to_owned(),
         Err(error) => format!("It could NOT be brought to its safe state ({error}): see to it by hand"),

@@ -165,7 +165,8 @@ pub trait Device: Send {
         Err(unsupported("query_scalars"))
     }
 
-    /// Sends light backwards: `y` [batch, d_out] in, `x` [batch, d_in] = y A out.
+    /// Sends light backwards: `y` [batch, d_out] in, `x` [batch, d_in] = y A out, with A the matrix of reals: for complex ports, re and
+    /// im by turns, the conjugate transpose of the complex matrix.
     ///
     /// # Errors
     /// `UNSUPPORTED` unless the descriptor has [`can::BACKWARD`](crate::can::BACKWARD).

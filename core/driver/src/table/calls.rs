@@ -225,7 +225,8 @@ interface! {
         query_sets: Option<unsafe extern "C-unwind" fn(device: *mut Device, query: *mut QuerySets, error: *mut Error) -> Status>,
     }
 
-    /// Light sent backwards: the transpose of the device's matrix, by measurement.
+    /// Light sent backwards: the transpose of the device's matrix of reals, by measurement. With complex ports (re and im by turns) that is
+    /// the conjugate transpose of the complex matrix; light gives the plain one, so that what goes in and what comes out is conjugated.
     struct ExtBackward(bb_ext_backward) {
         /// sizeof this struct, bytes.
         struct_size: u64,

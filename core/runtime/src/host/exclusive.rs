@@ -56,7 +56,7 @@ impl DeviceLock {
     fn acquire_in(folder: &Path, device: &str, library: &Path, settings: &str, what: &str) -> Result<Self, LockError> {
         // A library that is not there is an error where it is loaded.
         let library = canonical(library).unwrap_or_else(|_| library.to_owned());
-        let key = hash_bytes(format!("{}\0{settings}", library.display()).as_bytes());
+        let key = hash_bytes(format!("{}\0{}", library.display(), sorted(settings)).as_bytes());
         let path = folder.join(format!("{}.lock", &key[..32]));
         let failed = |error| LockError::Io { device: device.into(), path: path.clone(), error };
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
@@ -98,6 +98,17 @@ impl Drop for DeviceLock {
         // An empty file says that the device was given back. What cannot be written is taken for a stale lock later.
         let _ = self.say("");
     }
+}
+
+/// Settings that say the same are the same.
+fn sorted(settings: &str) -> String {
+    serde_json::from_str(settings).map_or_else(
+        |_| settings.to_owned(),
+        |mut value: serde_json::Value| {
+            value.sort_all_objects();
+            value.to_string()
+        },
+    )
 }
 
 /// The folder of the locks, made if it is not there: the user's runtime folder, else one of the user's own for temporary files.
@@ -166,12 +177,13 @@ mod tests {
         let me = format!("process {} on ", std::process::id());
         assert!(error.contains("`mesh` is in use") && error.contains(&me) && error.contains("runs/a)"), "{error}");
         // Other settings are other hardware; what was given back can be had.
-        let other = take("{\"port\":2}").unwrap();
+        let other = take("{\"port\":2, \"host\":\"a\"}").unwrap();
+        assert!(take("{\"host\":\"a\",\"port\":2}").is_err(), "the same in another order");
         drop(held);
         assert_eq!(take("{}").unwrap().stale(), None);
         // A holder that was killed leaves its name behind.
         other.file.unlock().unwrap();
-        let taken = take("{\"port\":2}").unwrap();
+        let taken = take("{\"port\":2,\"host\":\"a\"}").unwrap();
         assert!(taken.stale().unwrap().starts_with(&me));
         std::mem::forget(other);
     }

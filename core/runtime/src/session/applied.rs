@@ -1,61 +1,60 @@
 //! Whether a device is believed when it says what it has applied.
 //!
 //! What lies within one resolution of what was asked is believed. Anything else is asked for once more: what a driver or a bus got
-//! wrong once comes out right. A device that says the same again is taken to have a limit of its own, if it can be read back and
-//! reads so, or cannot be read back; a person is told, once. One that reads otherwise than it said is not trained on.
+//! wrong once comes out right. A device that still says something else is read back, if it can be. One that reads otherwise than it
+//! says is not trained on; any other is taken to have a limit of its own, which a person is told once.
 
-use super::driver::Driver;
+use super::{driver::Driver, retry::Failure};
 use blackbeam_plugin::{Code, Descriptor, PluginError, can};
 
 /// What is known of a device's word.
 pub(super) struct Belief {
-    /// How far each parameter may be from what was asked.
+    /// How far each parameter may be from what was asked: beside each other, since every write is looked at.
     tolerances: Vec<f64>,
-    /// What it said last, if that was not believed.
-    doubted: Option<Vec<Vec<f64>>>,
-    /// It has limits of its own, and that was said.
-    limited: bool,
+    /// What it said last was doubted: this is the second time that it is asked.
+    pub doubted: bool,
+    /// It has limits of its own: nothing is doubted any more.
+    pub limited: bool,
 }
 
 impl Belief {
     pub fn new(descriptor: &Descriptor) -> Self {
         let tolerances = descriptor.parameters.iter().map(|p| p.tolerance()).collect();
-        Belief { tolerances, doubted: None, limited: false }
+        Belief { tolerances, doubted: false, limited: false }
     }
 }
 
 impl Driver {
     /// What was applied of each configuration asked for, if that can be true.
-    pub(super) fn believed(&mut self, asked: &[&[f64]], applied: Vec<Vec<f64>>) -> Result<Vec<Vec<f64>>, PluginError> {
+    pub(super) fn believed(&mut self, asked: &[&[f64]], applied: Vec<Vec<f64>>) -> Result<Vec<Vec<f64>>, Failure> {
         self.possible(asked.len(), &applied)?;
-        let off = if self.belief.limited { None } else { self.far_off(asked, &applied) };
-        let Some((set, i)) = off else {
-            self.belief.doubted = None;
-            return Ok(applied);
-        };
+        // The last one first: it is what the device can be asked about.
+        let sets = if self.belief.limited { 0 } else { asked.len() };
+        let off = (0..sets).rev().find_map(|set| self.far_off(asked[set], &applied[set]).map(|i| (set, i)));
+        let Some((set, i)) = off else { return Ok(applied) };
         let p = &self.descriptor.parameters[i];
         let said = format!(
             "{} was applied to parameter `{}` where {} was asked (resolution {:.3e})",
             applied[set][i], p.name, asked[set][i], p.resolution
         );
-        if self.belief.doubted.as_ref() != Some(&applied) {
-            self.belief.doubted = Some(applied);
-            return Err(PluginError::retryable(Code::IO, said));
+        if !self.belief.doubted {
+            return Err(Failure::Doubted(said));
         }
-        self.belief.doubted = None;
-        if let (true, Some(last)) = (self.descriptor.can(can::READ_PARAMS), applied.last()) {
-            let read = self.device.read_params()?;
-            if !self.reads_as(&read, last) {
-                let advice = "the device says so twice and reads back otherwise: have its driver checked (blackbeam plugin check)";
-                return Err(PluginError::new(Code::IO, format!("{said}; {advice}")).with_unknown_state());
+        let last = set + 1 == asked.len();
+        if last && self.descriptor.can(can::READ_PARAMS) {
+            let read = self.device.read_params().map_err(|e| Failure::from(e).within(|| "a read-back".into()))?;
+            if self.far_off(&applied[set], &read).is_some() {
+                let advice =
+                    "it says so again, and reads back otherwise: have the driver checked (blackbeam plugin check)";
+                return Err(PluginError::new(Code::IO, format!("{said}; {advice}")).with_unknown_state().into());
             }
         }
         tracing::warn!(
-            "device `{}`: {said}, twice: taken for a limit of its own. If it has none, its driver is wrong (blackbeam plugin \
-             check); this is said once",
+            "device `{}`: {said}, and again: taken for a limit of its own. If it has none, its driver is wrong (blackbeam plugin check)",
             self.name
         );
-        self.belief.limited = true;
+        // Of a configuration before the last one nobody knows whether it was so.
+        self.belief.limited = last;
         Ok(applied)
     }
 
@@ -78,15 +77,15 @@ impl Driver {
         Ok(())
     }
 
-    /// The first configuration and parameter of which something else was applied.
-    fn far_off(&self, asked: &[&[f64]], applied: &[Vec<f64>]) -> Option<(usize, usize)> {
+    /// The first parameter that has another value than was asked, brought into its range.
+    fn far_off(&self, asked: &[f64], found: &[f64]) -> Option<usize> {
         let tolerances = &self.belief.tolerances;
-        asked.iter().zip(applied).enumerate().find_map(|(set, (asked, applied))| {
-            let near = asked.iter().zip(applied).zip(tolerances).all(|((a, b), most)| (a - b).abs() <= *most);
-            let parameters = self.descriptor.parameters.iter();
-            let off =
-                |((p, a), b): ((&blackbeam_plugin::Parameter, &f64), &f64)| p.distance(p.admit(*a), *b) > p.tolerance();
-            if near { None } else { parameters.zip(*asked).zip(applied).position(off).map(|i| (set, i)) }
+        asked.iter().zip(found).enumerate().position(|(i, (a, b))| {
+            (a - b).abs() > tolerances[i] && {
+                let p = &self.descriptor.parameters[i];
+                // Of parameters without a range the size is not known beforehand.
+                p.distance(p.admit(*a), *b) > tolerances[i] + 1e-6 * b.abs()
+            }
         })
     }
 }

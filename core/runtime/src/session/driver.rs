@@ -46,6 +46,8 @@ pub(super) struct Driver {
     pub(super) written: Option<Configuration>,
     /// An error has left it unknown what the device holds.
     pub(super) unsure: bool,
+    /// It was asked to go to its safe state, and nothing since.
+    pub(super) at_rest: bool,
     /// The full scale was sent.
     pub(super) range_sent: bool,
     /// The last call that was answered.
@@ -79,14 +81,16 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub fn new(device: Box<dyn Device>, options: &SessionOptions, file: PhysicalFile) -> Result<Self, SessionError> {
+    pub fn new(
+        mut device: Box<dyn Device>,
+        options: &SessionOptions,
+        file: PhysicalFile,
+    ) -> Result<Self, SessionError> {
         let mut descriptor = device.descriptor();
-        narrow(&mut descriptor, &options.name)?;
-        if descriptor.input.width == 0 || descriptor.output.width == 0 {
-            return Err(SessionError::Method(format!(
-                "device `{}` describes itself without inputs or outputs",
-                options.name
-            )));
+        if let Err(error) = usable(&mut descriptor, &options.name) {
+            // What opening it has switched on is switched off; that it cannot be used is the error.
+            let _ = device.safe_state();
+            return Err(error);
         }
         let limits = [descriptor.max_batch, options.max_batch];
         let max_batch = limits.into_iter().filter(|&n| n > 0).min().unwrap_or(usize::MAX);
@@ -109,6 +113,7 @@ impl Driver {
             last: None,
             written: None,
             unsure: false,
+            at_rest: false,
             range_sent: false,
             kept: None,
             noise: NoiseEstimate::default(),
@@ -261,7 +266,9 @@ impl Driver {
         // Nothing is brought back for this on the way.
         (self.unsure, self.range_sent, self.held, self.kept, self.written) = (false, false, None, None, None);
         let call = self.own_call();
-        self.persist(|| "going to its safe state".into(), &call, |driver| Ok(driver.device.safe_state()?))
+        let done = self.persist(|| "going to its safe state".into(), &call, |driver| Ok(driver.device.safe_state()?));
+        self.at_rest = true;
+        done
     }
 
     pub fn save_device(&mut self) -> Result<Vec<u8>, SessionError> {
@@ -327,9 +334,9 @@ impl Driver {
         let rest = self.ramp(wanted, purpose).map_err(|failure| failure.within(|| writing(wanted)))?;
         self.held = None;
         self.spend(purpose, wanted.call.step, &cost)?;
-        let written = self.device.write_params(&wanted.params, &wanted.call);
+        let written = self.device.write_params(&wanted.params, &wanted.call).map_err(Failure::from);
         let applied = written.and_then(|applied| self.believed(&[&wanted.params], vec![applied.values.into()]));
-        let applied = applied.map_err(|e| Failure::from(e).within(|| writing(wanted)))?;
+        let applied = applied.map_err(|failure| failure.within(|| writing(wanted)))?;
         self.held_applied = applied.into_iter().next().unwrap_or_default();
         self.holds(Some(wanted.clone()));
         std::thread::sleep(rest);
@@ -385,6 +392,26 @@ impl Driver {
         self.physical.charge(purpose, cost);
         Ok(())
     }
+}
+
+impl Drop for Driver {
+    /// Hardware is left in its safe state whatever has ended its use.
+    fn drop(&mut self) {
+        if !self.at_rest
+            && let Err(error) = self.safe_state()
+        {
+            tracing::warn!("{error}");
+        }
+    }
+}
+
+/// What a device must be to be used, with its ranges narrowed to its limits.
+fn usable(descriptor: &mut Descriptor, name: &str) -> Result<(), SessionError> {
+    narrow(descriptor, name)?;
+    if descriptor.input.width > 0 && descriptor.output.width > 0 {
+        return Ok(());
+    }
+    Err(SessionError::Method(format!("device `{name}` describes itself without inputs or outputs")))
 }
 
 fn writing(configuration: &Configuration) -> String {

@@ -105,6 +105,8 @@ impl RetryRule {
 pub(super) enum Failure {
     /// The device's error, and in what, if that is not what was asked.
     Device(PluginError, Option<String>),
+    /// What the device says of what it did is hard to believe, and is asked for once more.
+    Doubted(String),
     /// What no further attempt mends.
     Session(SessionError),
 }
@@ -141,6 +143,7 @@ impl Driver {
         mut once: impl FnMut(&mut Driver) -> Result<T, Failure>,
     ) -> Result<T, SessionError> {
         let (mut shaken, mut calibrated) = (self.unsure, false);
+        (self.belief.doubted, self.at_rest) = (false, false);
         for attempt in 1.. {
             let outcome = self.recover(call.step).and_then(|()| once(self));
             let (error, within) = match outcome {
@@ -149,6 +152,11 @@ impl Driver {
                     return Ok(done);
                 }
                 Err(Failure::Session(error)) => return Err(error),
+                Err(Failure::Doubted(said)) => {
+                    tracing::warn!("device `{}`: {said}, trying again", self.name);
+                    self.belief.doubted = true;
+                    continue;
+                }
                 Err(Failure::Device(error, within)) => (error, within.unwrap_or_else(&what)),
             };
             if !error.state_known || error.code == Code::STATE_LOST {
@@ -160,7 +168,7 @@ impl Driver {
                 calibrated = true;
                 continue;
             }
-            let last = attempt >= self.failures.retry.patience(error.code).attempts;
+            let last = attempt - u32::from(self.belief.doubted) >= self.failures.retry.patience(error.code).attempts;
             if !error.retryable || last {
                 return Err(self.failed(&within, error, attempt));
             }

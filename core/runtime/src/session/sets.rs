@@ -182,7 +182,7 @@ impl Driver {
             if !want_applied {
                 return Ok(vec![Vec::new(); count]);
             }
-            Ok(driver.believed(&asked, applied)?)
+            driver.believed(&asked, applied)
         })?;
         self.holds(self.programmed.clone());
         self.held_applied = applied.last().cloned().unwrap_or_default();

@@ -21,6 +21,9 @@ pub struct SessionState {
     device: Vec<u8>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sentinel: Option<SentinelState>,
+    /// It has limits of its own.
+    #[serde(default)]
+    limited: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +58,7 @@ impl DeviceSession {
             full_scale: self.driver.full_scale,
             device,
             sentinel: self.sentinel_state(),
+            limited: self.driver.belief.limited,
         })
     }
 
@@ -78,6 +82,7 @@ impl DeviceSession {
         self.input.restore(state.input);
         self.driver.noise = state.noise;
         self.restore_sentinel(state.sentinel);
+        self.driver.belief.limited = state.limited;
         self.driver.logical = state.logical;
         self.driver.time_s = state.time_s;
         self.driver.programmed = state.programmed.map(|(params, c)| {

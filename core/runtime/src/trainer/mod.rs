@@ -21,7 +21,7 @@ mod watch;
 pub use build::read_circuit;
 pub use error::TrainError;
 pub use prepare::{check, widths_of};
-pub use summary::{PhaseResult, Status, Summary};
+pub use summary::{Identity, PhaseResult, Status, Summary};
 
 use crate::{
     experiment::Control,

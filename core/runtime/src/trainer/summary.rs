@@ -7,6 +7,7 @@ use super::{
 use crate::session::{Account, Tally};
 use blackbeam_digital::Score;
 use blackbeam_layers::Loss;
+use blackbeam_plugin::Descriptor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -44,6 +45,9 @@ pub struct PhaseResult {
     pub training: Account,
     /// Last measured error of each device's surrogate.
     pub surrogate_error: BTreeMap<String, f64>,
+    /// What each device said of itself.
+    #[serde(default)]
+    pub devices: BTreeMap<String, Identity>,
     /// Seconds on the host.
     pub host_seconds: f64,
     /// Failures and calibrations of each device in the process that ended the run, where there were any.
@@ -52,6 +56,24 @@ pub struct PhaseResult {
     /// What the sentinels of each device found, and how often.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub events: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+/// Which device it was, in its own words.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its name.
+    pub name: String,
+    /// Version of its firmware.
+    pub firmware: String,
+    /// Which calibration it holds.
+    pub calibration: String,
+}
+
+impl Identity {
+    fn of(d: &Descriptor) -> Self {
+        let [name, firmware, calibration] = [&d.name, &d.firmware, &d.calibration].map(ToString::to_string);
+        Identity { name, firmware, calibration }
+    }
 }
 
 /// Name and value of what a loss is judged by.
@@ -90,6 +112,7 @@ impl PhaseResult {
             ledger: logical.total(),
             training: logical.training(),
             surrogate_error: errors.collect(),
+            devices: slots.iter().map(|s| (s.name.clone(), Identity::of(&s.descriptor))).collect(),
             host_seconds: phase.host_seconds,
             events: events.filter(|(_, events)| !events.is_empty()).collect(),
             hardware: tallies.filter(|(_, tally)| !tally.is_empty()).collect(),
@@ -107,6 +130,7 @@ impl PhaseResult {
             ledger: Account::default(),
             training: Account::default(),
             surrogate_error: BTreeMap::new(),
+            devices: BTreeMap::new(),
             host_seconds: 0.0,
             hardware: BTreeMap::new(),
             events: BTreeMap::new(),
@@ -127,6 +151,7 @@ impl PhaseResult {
         map.insert("ledger_training".into(), json!(self.training));
         map.insert("surrogate_error".into(), json!(self.worst_surrogate_error()));
         map.insert("surrogate_errors".into(), json!(self.surrogate_error));
+        map.insert("devices".into(), json!(self.devices));
         map.insert("host_seconds".into(), json!(self.host_seconds));
         if !self.events.is_empty() {
             map.insert("events".into(), json!(self.events));

@@ -310,7 +310,9 @@ fn read_back_spares_writes() {
 fn what_was_applied_is_believed_where_it_can_be_true() {
     let expected = exercise(&mut lab(quick(), |_| {}, |_| {}).session).unwrap();
     let tells = |times: u64| move |desk: &Desk| *desk.lies.lock().unwrap() = 7..7 + times;
-    let mut once = lab(quick(), |_| {}, tells(1));
+    // It is no failure: that nothing is tried again changes nothing.
+    let never = RetryRule { attempts: Some(1), ..QUICK };
+    let mut once = lab(FailureRules { retry: never, ..FailureRules::default() }, |_| {}, tells(1));
     assert_eq!(exercise(&mut once.session).unwrap(), expected);
     assert_eq!((once.session.tally().retries, once.desk.reads.load(Relaxed)), (1, 0));
     let error = exercise(&mut lab(quick(), |_| {}, tells(1000)).session).unwrap_err().to_string();
@@ -320,6 +322,14 @@ fn what_was_applied_is_believed_where_it_can_be_true() {
     limited.desk.reads_lies.store(true, Relaxed);
     exercise(&mut limited.session).unwrap();
     assert_eq!((limited.session.tally().retries, limited.desk.reads.load(Relaxed)), (1, 1));
+    // That is known again after a resume.
+    let state = limited.session.save().unwrap();
+    let mut resumed = lab(quick(), |_| {}, |_| {});
+    *resumed.desk.lies.lock().unwrap() = 0..1000;
+    resumed.session.restore(state).unwrap();
+    let (retries, x) = (resumed.session.tally().retries, batch(7, 9));
+    resumed.session.forward(&x, 7, Purpose::Forward, 0, 0).unwrap();
+    assert_eq!(resumed.session.tally().retries, retries);
     let mut mute = lab(quick(), |d| d.can &= !can::READ_PARAMS, tells(1000));
     exercise(&mut mute.session).unwrap();
     assert_eq!((mute.session.tally().retries, mute.desk.reads.load(Relaxed)), (1, 0));
