@@ -260,7 +260,6 @@ fn turn<P, T: Wire>(
     limit: Duration,
     say: impl FnOnce(&mut Outgoing<'_>) -> Result<P>,
 ) -> Turned<P, T> {
-    process.stir();
     let mut request = Outgoing::new(&mut process.memory);
     request.say(&op);
     let place = say(&mut request).map_err(Fault::Request)?;

@@ -3,7 +3,7 @@
 use crate::{
     Spin,
     memory::Memory,
-    wait::{Bed, Waited, drain, give_child, poll_one, stir_child},
+    wait::{Bed, Waited, drain, give_child, poll_one},
 };
 use rustix::{
     event::PollFlags,
@@ -78,16 +78,6 @@ impl Process {
         })?;
         let (path, listener) = (Some(path), Some(listener));
         Ok(Process { child, memory, path, to_child, from_child, turn: 0, spin, words, listener })
-    }
-
-    /// A turn is about to come: a child that sleeps is woken. On one processor it would only take the time of who puts the request
-    /// together.
-    pub fn stir(&self) {
-        if !self.spin.never() {
-            let header = self.memory.header();
-            // What cannot be woken now is woken, or said, when it gets its turn.
-            let _ = stir_child(&header.turn, &header.child_sleeps);
-        }
     }
 
     /// Gives the turn to the child and waits until it comes back.

@@ -39,11 +39,6 @@ impl Spin {
         if self.mean <= self.limit.as_secs_f64() { self.limit } else { Duration::ZERO }
     }
 
-    /// Nobody looks, ever.
-    pub(crate) fn never(&self) -> bool {
-        self.limit.is_zero()
-    }
-
     fn waited(&mut self, wait: Duration) {
         let limit = self.limit.as_secs_f64();
         self.mean += RATE * (wait.as_secs_f64().min(COUNTED * limit) - self.mean);
@@ -79,7 +74,7 @@ impl Bed<'_> {
     pub fn wait(&self, theirs: u32, limit: Option<Duration>, spin: &mut Spin) -> io::Result<Waited> {
         let begun = Instant::now();
         let waited = self.look(theirs, begun, spin.now()) || {
-            match self.sleep(theirs, begun, limit, spin.limit)? {
+            match self.sleep(theirs, begun, limit)? {
                 Waited::Turn => true,
                 other => return Ok(other),
             }
@@ -107,8 +102,7 @@ impl Bed<'_> {
         }
     }
 
-    /// `looks`: how long it looks after it was woken ahead of its turn.
-    fn sleep(&self, theirs: u32, begun: Instant, limit: Option<Duration>, looks: Duration) -> io::Result<Waited> {
+    fn sleep(&self, theirs: u32, begun: Instant, limit: Option<Duration>) -> io::Result<Waited> {
         loop {
             // First say it, then look once more: the other side gives the turn first and looks at this afterwards.
             self.sleeps.store(1, Ordering::SeqCst);
@@ -117,14 +111,10 @@ impl Bed<'_> {
                 return Ok(Waited::Turn);
             }
             let Some(limit) = limit else {
-                if !self.rest(theirs)? {
-                    return Ok(self.gone(theirs));
+                if self.rest(theirs)? {
+                    continue;
                 }
-                self.sleeps.store(0, Ordering::SeqCst);
-                if self.look(theirs, Instant::now(), looks) {
-                    return Ok(Waited::Turn);
-                }
-                continue;
+                return Ok(self.gone(theirs));
             };
             let Some(left) = limit.checked_sub(begun.elapsed()) else { return Ok(Waited::Late) };
             let woken = poll_one(self.pipe, Some(left))?;
@@ -176,18 +166,6 @@ pub(crate) fn poll_one(fd: BorrowedFd<'_>, limit: Option<Duration>) -> io::Resul
         Err(rustix::io::Errno::INTR) => Ok(PollFlags::empty()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Wakes the child ahead of its turn where it sleeps, so that it comes to itself while the request is put together. That it sleeps
-/// it takes back itself: until then it may be on its way to sleep, and giving it the turn has to wake it once more.
-pub(crate) fn stir_child(turn: &AtomicU32, sleeps: &AtomicU32) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    if sleeps.load(Ordering::SeqCst) != 0 {
-        rustix::thread::futex::wake(turn, rustix::thread::futex::Flags::empty(), 1)?;
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (turn, sleeps);
-    Ok(())
 }
 
 /// Gives the turn to the child, and wakes it where it sleeps.
