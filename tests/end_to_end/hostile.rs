@@ -7,9 +7,10 @@ use std::{
     time::Duration,
 };
 
-/// Processor time, seconds: what is refused takes one or two at most, and what is not refused minutes. What these tests run is often
-/// built with little optimisation, on machines that others use as well.
-const MOST_TIME: f64 = if cfg!(debug_assertions) { 6.0 } else { 3.0 };
+/// Processor time, seconds. What these tests run is often built with little optimisation.
+const MOST_TIME: f64 = if cfg!(debug_assertions) { 2.0 } else { 1.0 };
+/// How often it is measured at most: the least counts, since others use the machine as well.
+const ATTEMPTS: usize = 4;
 /// Resident memory at its largest, KiB.
 const MOST_MEMORY: u64 = 200 << 10;
 
@@ -49,6 +50,17 @@ fn refused(name: &str, contents: impl AsRef<[u8]>, words: &[&str]) {
 fn refused_by(command: &str, name: &str, contents: impl AsRef<[u8]>, words: &[&str]) {
     let place = Place::new();
     place.write("device.ddl.yml", contents);
+    for attempt in 1..=ATTEMPTS {
+        let spent = refused_once(&place, command, name, words);
+        assert!(spent.memory < MOST_MEMORY, "{name}: {spent:?}");
+        if spent.time < MOST_TIME {
+            return;
+        }
+        assert!(attempt < ATTEMPTS, "{name}: {spent:?}");
+    }
+}
+
+fn refused_once(place: &Place, command: &str, name: &str, words: &[&str]) -> Spent {
     let mut command = place.command(&format!("{command} device.ddl.yml"));
     let mut child = command.stdout(Stdio::null()).stderr(File::create(place.path("said")).unwrap()).spawn().unwrap();
     let spent = watch(&child);
@@ -61,7 +73,7 @@ fn refused_by(command: &str, name: &str, contents: impl AsRef<[u8]>, words: &[&s
         assert!(said.contains(word), "{name}: no `{word}` in {start}");
     }
     assert!(said.len() < 200_000, "{name}: {} bytes are said", said.len());
-    assert!(spent.time < MOST_TIME && spent.memory < MOST_MEMORY, "{name}: {spent:?}");
+    spent
 }
 
 fn many(n: usize, one: impl Fn(usize) -> String) -> String {
