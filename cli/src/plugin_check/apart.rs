@@ -2,7 +2,7 @@
 
 use crate::{Failure, args::PluginCheckArgs, device_host::isolation, print, say};
 use blackbeam_plugin::Open;
-use blackbeam_runtime::host::Isolation;
+use blackbeam_runtime::host::{DeviceLock, Isolation};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::{
@@ -68,7 +68,7 @@ fn ended(
     (how, last): (&str, &str),
 ) -> Failure {
     // The lock of the process that has ended was let go with it; another run may have it by now.
-    let lock = super::lock(args, device, open).map_err(|_| "somebody else drives it now".to_owned());
+    let lock = DeviceLock::acquire(device, &args.target, &open.settings, super::HOLDER).map_err(|e| e.to_string());
     let safe = lock.and_then(|_lock| {
         let opened = isolation.open_unverified(&args.target, device, open).map_err(|e| e.to_string());
         opened.and_then(|mut device| device.safe_state().map_err(|e| e.to_string()))

@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::{sync::Arc, thread};
 
+/// What others are told that drives the device.
+const HOLDER: &str = "plugin check";
+
 /// Runs the command.
 pub fn run(args: &PluginCheckArgs) -> Result<(), Failure> {
     let settings = settings(args.settings.as_deref())?;
@@ -54,7 +57,7 @@ pub fn run(args: &PluginCheckArgs) -> Result<(), Failure> {
 
 /// Keeps others from a device of a library, and does not disturb who has it.
 fn lock(args: &PluginCheckArgs, device: &str, open: &Open) -> Result<DeviceLock, Failure> {
-    let taken = DeviceLock::acquire(device, &args.target, &open.settings, "plugin check");
+    let taken = DeviceLock::acquire(device, &args.target, &open.settings, HOLDER);
     let lock = taken.map_err(|error| Failure::Run(error.to_string()))?;
     if let Some(before) = lock.stale() {
         say(&format!("`{device}` was not given back by {before}, which has ended: it may have been left as it was"));

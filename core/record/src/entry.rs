@@ -150,10 +150,10 @@ pub(crate) fn put_head(out: &mut Vec<u8>, head: &Head) {
 }
 
 /// Writes a request or an answer, or its hash.
-pub(crate) fn put_body(out: &mut Vec<u8>, bytes: &[u8], whole: bool) {
-    whole.put(out);
+pub(crate) fn put_body(out: &mut Vec<u8>, bytes: &[u8], stands_here: bool) {
+    stands_here.put(out);
     bytes.len().put(out);
-    if whole {
+    if stands_here {
         out.extend_from_slice(bytes);
     } else {
         out.extend_from_slice(&hash(bytes));
@@ -197,8 +197,8 @@ fn head(from: &mut Reader<'_>) -> Result<Head> {
 }
 
 fn body(from: &mut Reader<'_>) -> Result<Body> {
-    let (whole, length) = (bool::get(from)?, u64::get(from)?);
-    if whole {
+    let (stands_here, length) = (bool::get(from)?, u64::get(from)?);
+    if stands_here {
         let length = usize::try_from(length).map_err(|_| format!("a size of {length}"))?;
         return Ok(Body::Whole(from.bytes(length)?.to_vec()));
     }

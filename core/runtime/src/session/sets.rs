@@ -174,7 +174,6 @@ impl Driver {
         let what = || format!("a {} call of {count} configurations (step {})", first.purpose.name(), first.step);
         let mut cost = planned.writes[usize::from(again)];
         (0..count).for_each(|_| cost.add(&query_cost(&self.descriptor, self.vectors(rows))));
-        let asked: Vec<&[f64]> = groups.iter().map(|group| &*group.params).collect();
         let applied = self.persist(what, &first, |driver| {
             driver.held = None;
             driver.spend(first.purpose, first.step, &cost)?;
@@ -182,6 +181,7 @@ impl Driver {
             if !want_applied {
                 return Ok(vec![Vec::new(); count]);
             }
+            let asked: Vec<&[f64]> = groups.iter().map(|group| &*group.params).collect();
             driver.believed(&asked, applied)
         })?;
         self.holds(self.programmed.clone());
